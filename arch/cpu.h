@@ -1,0 +1,75 @@
+/*
+ * The processor, in portable words. Implemented by arch/x86_64 and arch/host.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/compiler.h"
+#include "lib/types.h"
+
+struct task;
+struct seq_writer;
+
+#define CPU_MAX 256 /* logical CPUs; per-CPU memory is allocated only for those present */
+
+/** cpu_current() - logical number of this CPU, 0 is the BSP. Stable only with preemption off. */
+unsigned int cpu_current(void);
+
+/** cpu_possible_count() - CPUs the firmware lists (at most CPU_MAX); known from INIT_ARCH on. */
+unsigned int cpu_possible_count(void);
+
+/** cpu_is_online() - has CPU @cpu been started and entered the scheduler? Context: any. */
+bool cpu_is_online(unsigned int cpu);
+
+/** cpu_online_count() - number of CPUs online. Context: any. */
+unsigned int cpu_online_count(void);
+
+#define for_each_online_cpu(cpu)                                                                   \
+    for ((cpu) = 0; (cpu) < cpu_possible_count(); (cpu)++)                                         \
+        if (cpu_is_online(cpu))
+
+/** cpu_task() - the task this CPU runs; safe against migration (one instruction). */
+struct task *cpu_task(void);
+
+/** cpu_set_task() - called by the scheduler, interrupts off, around the switch. */
+void cpu_set_task(struct task *task);
+
+/*
+ * Preemption counter of this CPU: 0 = the running task may be preempted. The scheduler gives these
+ * their meaning (kernel/sched/preempt.h); the architecture makes each a single instruction, so that
+ * they are safe against migration between load and store.
+ */
+void cpu_preempt_count_add(int delta);
+int cpu_preempt_count(void);
+
+/** cpu_relax() - one turn of a spin loop (PAUSE). */
+void cpu_relax(void);
+
+/**
+ * cpu_idle() - wait for an interrupt
+ *
+ * Called with interrupts off; enables them and halts with no window between, and returns with
+ * interrupts off after one was handled.
+ */
+void cpu_idle(void);
+
+/** cpu_halt_forever() - interrupts off, no return. For panic and after poweroff failed. */
+void __noreturn cpu_halt_forever(void);
+
+/**
+ * cpu_random_seed() - one word from the hardware's entropy source (RDSEED, else RDRAND)
+ * Return: false when the CPU has none or it gave nothing after its documented retries.
+ */
+bool cpu_random_seed(uint64_t *word);
+
+/** cpu_cycle_counter() - free-running counter (TSC); 0 if there is none. Not ordered. */
+uint64_t cpu_cycle_counter(void);
+
+/** cpu_describe() - "GenuineIntel QEMU ... (features ...)" for the cpu command. */
+void cpu_describe(unsigned int cpu, char *buffer, size_t size);
+
+/** cpu_reset() - triple fault, the last of the ways to reboot. */
+void __noreturn cpu_reset(void);

@@ -1,0 +1,13 @@
+/*
+ * The two numbers under arch/percpu.h: how far a CPU's copy of the per-CPU section lies from the
+ * section itself. Provided by arch/x86_64 (GS-relative) and arch/host (0).
+ */
+#pragma once
+
+#include <stdint.h>
+
+/** percpu_offset() - offset of the running CPU's copy. Context: any. */
+uintptr_t percpu_offset(void);
+
+/** percpu_offset_of() - offset of CPU @cpu's copy; @cpu < cpu_possible_count(). Context: any. */
+uintptr_t percpu_offset_of(unsigned int cpu);
