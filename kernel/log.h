@@ -1,0 +1,55 @@
+/*
+ * The kernel log: a 512 KiB ring of lines with time, CPU and level, kept for `dmesg` and panic.
+ *
+ * Context of everything here: any, also interrupts off, NMI and before memory works. Lines longer
+ * than LOG_LINE_MAX are cut. Lines go to the consoles too unless a shell session holds them.
+ */
+#pragma once
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/compiler.h"
+
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+
+#define LOG_LINE_MAX 512
+
+/** log_write() - one line; @module is who speaks ("virtio_net"); no newline in @format. */
+void log_write(enum log_level level, const char *module, const char *format, ...)
+    __printf_format(3, 4);
+void log_write_va(enum log_level level, const char *module, const char *format, va_list args);
+
+#define log_error(module, ...)   log_write(LOG_ERROR, module, __VA_ARGS__)
+#define log_warning(module, ...) log_write(LOG_WARNING, module, __VA_ARGS__)
+#define log_info(module, ...)    log_write(LOG_INFO, module, __VA_ARGS__)
+#define log_debug(module, ...)   log_write(LOG_DEBUG, module, __VA_ARGS__)
+
+/**
+ * struct log_console - where lines go besides the ring: serial, VGA, framebuffer
+ * @write is called with the console's own locking duty, any context, never sleeps.
+ */
+struct log_console {
+    const char *name;
+    void (*write)(struct log_console *console, const char *text, size_t length);
+    void (*write_panic)(struct log_console *console, const char *text, size_t length); /* no locks */
+    struct log_console *next;
+};
+
+/** log_console_register() - lines since boot are replayed to it. Context: any. */
+void log_console_register(struct log_console *console);
+
+/** log_console_hold() - during a shell session lines stay in the ring (H2). Counted. */
+void log_console_hold(void);
+void log_console_release(void);
+
+/**
+ * log_read() - format the next line at or after *@cursor (start with 0) into @buffer
+ * Return: its length, 0 at the end. Lines overwritten meanwhile are skipped; *@cursor moves on.
+ */
+size_t log_read(uint64_t *cursor, char *buffer, size_t size);
+
+/** log_panic_mode() - from now on no locks are taken; used by panic only. */
+void log_panic_mode(void);

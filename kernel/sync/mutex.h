@@ -1,0 +1,31 @@
+/*
+ * Mutex: sleeps when contended, FIFO hand-over, owner known. Context of all: task, may sleep.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/sync/wait_queue.h"
+
+struct __capability("mutex") mutex {
+    struct task *owner; /* atomic */
+    struct wait_queue waiters;
+    enum lock_rank rank;   /* const after init */
+    uintptr_t acquired_at; /* written by the owner */
+    struct list_node held_node; /* in the owner's list of held mutexes; debug builds */
+};
+
+#define MUTEX_INIT(variable, name_, rank_)                                                         \
+    { .waiters = WAIT_QUEUE_INIT(variable.waiters, name_), .rank = (rank_) }
+#define DEFINE_MUTEX(variable, name_, rank_) struct mutex variable = MUTEX_INIT(variable, name_, rank_)
+
+void mutex_init(struct mutex *mutex, const char *name, enum lock_rank rank);
+/** mutex_lock() - wait as long as it takes; not cancellable: holders are short. */
+void mutex_lock(struct mutex *mutex) __acquires(*mutex);
+/** mutex_lock_deadline() - 0, -ETIMEDOUT or -ECANCELED. */
+int __must_check mutex_lock_deadline(struct mutex *mutex, uint64_t deadline_ns)
+    __try_acquires(0, *mutex);
+bool mutex_trylock(struct mutex *mutex) __try_acquires(true, *mutex);
+void mutex_unlock(struct mutex *mutex) __releases(*mutex);
+void mutex_assert_held(const struct mutex *mutex);

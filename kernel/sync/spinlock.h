@@ -1,0 +1,44 @@
+/*
+ * Spinlock: ticket lock, FIFO. Holding one disables preemption; one that an interrupt handler or
+ * softirq also takes is always taken by spin_lock_irqsave(). Never sleep while holding one.
+ *
+ * A lock that spins for SPINLOCK_DEADLOCK_NS names both holders and panics.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel/sync/lock_rank.h"
+#include "lib/compiler.h"
+#include "lib/types.h"
+
+struct __capability("spinlock") spinlock {
+    uint32_t tickets;       /* low half: serving, high half: next; atomic */
+    uint16_t owner_cpu;     /* CPU number + 1; 0 when free; written by the holder */
+    uint16_t rank;          /* enum lock_rank; const after init */
+    const char *name;       /* const after init */
+    uintptr_t acquired_at;  /* caller's address; written by the holder */
+};
+
+#define SPINLOCK_INIT(name_, rank_) { .rank = (rank_), .name = (name_) }
+#define DEFINE_SPINLOCK(variable, name_, rank_) struct spinlock variable = SPINLOCK_INIT(name_, rank_)
+
+void spin_lock_init(struct spinlock *lock, const char *name, enum lock_rank rank);
+
+void spin_lock(struct spinlock *lock) __acquires(*lock);
+void spin_unlock(struct spinlock *lock) __releases(*lock);
+bool spin_trylock(struct spinlock *lock) __try_acquires(true, *lock);
+
+/** spin_lock_nested() - take a second lock of the same rank; the caller orders them by address. */
+void spin_lock_nested(struct spinlock *lock) __acquires(*lock);
+
+irqflags_t spin_lock_irqsave(struct spinlock *lock) __acquires(*lock);
+void spin_unlock_irqrestore(struct spinlock *lock, irqflags_t flags) __releases(*lock);
+
+/** spin_is_held() - does this CPU hold it? */
+bool spin_is_held(const struct spinlock *lock);
+
+/** lock_assert_held() - opens every _locked function; nothing in release builds. */
+void spin_assert_held(const struct spinlock *lock);

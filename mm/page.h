@@ -1,0 +1,33 @@
+/*
+ * Physical page frames: a buddy allocator over all RAM with per-CPU caches of single pages.
+ *
+ * Pages are returned through the direct map, mapped and writable. Out of memory is an answer
+ * (NULL), never a panic. Context of all: any, never sleeps.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arch/mmu.h"
+#include "lib/compiler.h"
+#include "lib/types.h"
+
+enum page_flags {
+    PAGE_ZERO = 1u << 0, /* cleared */
+    PAGE_DMA32 = 1u << 1, /* below 4 GiB */
+};
+
+/** page_alloc() - @count contiguous pages, not only powers of two. @owner: who, for memusage. */
+void *page_alloc(size_t count, unsigned int flags, const char *owner);
+/** page_free() - give back what page_alloc() returned; the count is known. NULL is ignored. */
+void page_free(void *pages);
+
+paddr_t page_to_phys(const void *page); /* = direct_map_to_phys() */
+
+struct page_statistics {
+    size_t total_pages; /* all RAM the map calls usable */
+    size_t free_pages;  /* in the buddy lists and per-CPU caches */
+    size_t kernel_pages; /* image, page tables and early data */
+};
+void page_statistics(struct page_statistics *statistics);
