@@ -1,0 +1,23 @@
+/*
+ * CRC-32 as Ethernet, GPT and nanofs use it (IEEE 802.3, reflected polynomial 0xEDB88320), and
+ * CRC-32C (Castagnoli, 0x82F63B78).
+ *
+ * The CRC of "123456789" is 0xCBF43926, and 0xE3069283 for CRC-32C. Data in pieces:
+ * crc = crc32_update(crc32_update(0, a, n), b, m) equals the CRC of both together.
+ */
+#pragma once
+
+#include "lib/compiler.h"
+
+uint32_t crc32_update(uint32_t crc, const void *data, size_t size);
+uint32_t crc32c_update(uint32_t crc, const void *data, size_t size);
+
+static inline uint32_t crc32(const void *data, size_t size)
+{
+    return crc32_update(0, data, size);
+}
+
+static inline uint32_t crc32c(const void *data, size_t size)
+{
+    return crc32c_update(0, data, size);
+}
