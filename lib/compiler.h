@@ -23,7 +23,8 @@
 #define __maybe_unused       __attribute__((unused))
 #define __no_stack_protector __attribute__((no_stack_protector))
 /* format: position of the format string; first: of the first checked argument, 0 for va_list. */
-#define __printf(format_position, first) __attribute__((format(printf, format_position, first)))
+#define __printf_format(format_position, first)                                                    \
+    __attribute__((format(printf, format_position, first)))
 
 #undef __always_inline /* glibc has one of its own */
 #define __always_inline inline __attribute__((always_inline))

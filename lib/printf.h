@@ -17,12 +17,13 @@
 #if __STDC_HOSTED__
 #include <stdio.h>
 #else
-int snprintf(char *buffer, size_t size, const char *format, ...) __printf(3, 4);
-int vsnprintf(char *buffer, size_t size, const char *format, va_list arguments) __printf(3, 0);
+int snprintf(char *buffer, size_t size, const char *format, ...) __printf_format(3, 4);
+int vsnprintf(char *buffer, size_t size, const char *format, va_list arguments)
+    __printf_format(3, 0);
 #endif
 
 /* Like snprintf, but returns what was stored (without the NUL), so that calls can be chained. */
-size_t scnprintf(char *buffer, size_t size, const char *format, ...) __printf(3, 4);
+size_t scnprintf(char *buffer, size_t size, const char *format, ...) __printf_format(3, 4);
 
 /* Receives the output in pieces, in order; @text is not terminated, @length is never 0. */
 typedef void format_sink(void *context, const char *text, size_t length);
@@ -34,7 +35,8 @@ typedef void format_sink(void *context, const char *text, size_t length);
  * Return: the number of characters produced.
  */
 size_t format_to(format_sink *sink, void *context, const char *format, va_list arguments)
-    __printf(3, 0);
+    __printf_format(3, 0);
 
 /* vsnprintf by our own formatter, under a name that a host's C library does not have. */
-int format_buffer(char *buffer, size_t size, const char *format, va_list arguments) __printf(3, 0);
+int format_buffer(char *buffer, size_t size, const char *format, va_list arguments)
+    __printf_format(3, 0);
