@@ -57,7 +57,7 @@ MACHINE := -m64 -march=x86-64 -fpie -mcmodel=small -fvisibility=hidden -mno-red-
 CFLAGS := -std=gnu11 -O2 -g -ffreestanding $(MACHINE) -fno-strict-aliasing -fno-common \
 	-fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-delete-null-pointer-checks \
 	-ffile-prefix-map=$(CURDIR)/= -ffile-prefix-map=$(CURDIR)=. $(WARNINGS)
-CPPFLAGS := -I. -DCONFIG_DEBUG=$(if $(filter 1,$(DEBUG)),1,0)
+CPPFLAGS := -I. '-DARCH_INLINE="arch/x86_64/inline.h"' -DCONFIG_DEBUG=$(if $(filter 1,$(DEBUG)),1,0)
 
 ifeq ($(IS_CLANG),)
 # A loop that is a byte-wise memcpy must not be compiled into a call of memcpy.

@@ -7,9 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "arch/context_state.h" /* struct context: what is kept of a task that is not running */
 #include "lib/compiler.h"
 #include "lib/types.h"
+
+/* What is kept of a task that is not running; the registers are on its stack. */
+struct context {
+    uintptr_t stack_pointer;
+    void *private; /* the host's; unused on a real machine */
+};
 
 /**
  * context_init() - make @context start at @entry(@arg) on the given stack

@@ -16,7 +16,7 @@ struct seq_writer;
 #define CPU_MAX 256 /* logical CPUs; per-CPU memory is allocated only for those present */
 
 /** cpu_current() - logical number of this CPU, 0 is the BSP. Stable only with preemption off. */
-unsigned int cpu_current(void);
+static inline unsigned int cpu_current(void);
 
 /** cpu_possible_count() - CPUs the firmware lists (at most CPU_MAX); known from INIT_ARCH on. */
 unsigned int cpu_possible_count(void);
@@ -32,21 +32,21 @@ unsigned int cpu_online_count(void);
         if (cpu_is_online(cpu))
 
 /** cpu_task() - the task this CPU runs; safe against migration (one instruction). */
-struct task *cpu_task(void);
+static inline struct task *cpu_task(void);
 
 /** cpu_set_task() - called by the scheduler, interrupts off, around the switch. */
-void cpu_set_task(struct task *task);
+static inline void cpu_set_task(struct task *task);
 
 /*
  * Preemption counter of this CPU: 0 = the running task may be preempted. The scheduler gives these
  * their meaning (kernel/sched/preempt.h); the architecture makes each a single instruction, so that
  * they are safe against migration between load and store.
  */
-void cpu_preempt_count_add(int delta);
-int cpu_preempt_count(void);
+static inline void cpu_preempt_count_add(int delta);
+static inline int cpu_preempt_count(void);
 
 /** cpu_relax() - one turn of a spin loop (PAUSE). */
-void cpu_relax(void);
+static inline void cpu_relax(void);
 
 /**
  * cpu_idle() - wait for an interrupt
@@ -66,10 +66,12 @@ void __noreturn cpu_halt_forever(void);
 bool cpu_random_seed(uint64_t *word);
 
 /** cpu_cycle_counter() - free-running counter (TSC); 0 if there is none. Not ordered. */
-uint64_t cpu_cycle_counter(void);
+static inline uint64_t cpu_cycle_counter(void);
 
 /** cpu_describe() - "GenuineIntel QEMU ... (features ...)" for the cpu command. */
 void cpu_describe(unsigned int cpu, char *buffer, size_t size);
 
 /** cpu_reset() - triple fault, the last of the ways to reboot. */
 void __noreturn cpu_reset(void);
+
+#include "arch/inline.h"

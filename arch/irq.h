@@ -11,11 +11,11 @@
 #include "lib/compiler.h"
 #include "lib/types.h"
 
-irqflags_t irq_save(void);            /* disables; returns the state before */
-void irq_restore(irqflags_t flags);   /* back to that state */
-void irq_enable(void);
-void irq_disable(void);
-bool irq_is_enabled(void);
+static inline irqflags_t irq_save(void);            /* disables; returns the state before */
+static inline void irq_restore(irqflags_t flags);   /* back to that state */
+static inline void irq_enable(void);
+static inline void irq_disable(void);
+static inline bool irq_is_enabled(void);
 
 /*
  * An interrupt source, as kernel/irq/irq.c asks the architecture to route it. Vectors are per CPU,
@@ -66,3 +66,5 @@ void irq_dispatch(void *cookie);
 /** irq_exit_to_task() - provided by kernel/irq: runs softirqs and preempts, before returning. */
 void irq_exit(void);
 void irq_enter(void);
+
+#include "arch/inline.h"

@@ -60,10 +60,12 @@ void mmu_flush_local(vaddr_t vaddr, size_t size);
 /*
  * The direct map: every byte of RAM is mapped cacheable, writable, never executable, at one offset.
  */
-void *phys_to_virt(paddr_t paddr);            /* RAM only */
-paddr_t direct_map_to_phys(const void *ptr);  /* pointer into the direct map only */
-bool is_direct_map(const void *ptr);
+static inline void *phys_to_virt(paddr_t paddr);            /* RAM only */
+static inline paddr_t direct_map_to_phys(const void *ptr);  /* pointer into the direct map only */
+static inline bool is_direct_map(const void *ptr);
 
 /* The range that mm/vm.c hands out for stacks, device registers and large allocations. */
 vaddr_t mmu_dynamic_range_start(void);
 vaddr_t mmu_dynamic_range_end(void);
+
+#include "arch/inline.h"

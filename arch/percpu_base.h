@@ -7,7 +7,9 @@
 #include <stdint.h>
 
 /** percpu_offset() - offset of the running CPU's copy. Context: any. */
-uintptr_t percpu_offset(void);
+static inline uintptr_t percpu_offset(void);
 
 /** percpu_offset_of() - offset of CPU @cpu's copy; @cpu < cpu_possible_count(). Context: any. */
 uintptr_t percpu_offset_of(unsigned int cpu);
+
+#include "arch/inline.h"

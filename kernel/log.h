@@ -19,7 +19,7 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
 /** log_write() - one line; @module is who speaks ("virtio_net"); no newline in @format. */
 void log_write(enum log_level level, const char *module, const char *format, ...)
-    __printf_format(3, 4);
+    __printf(3, 4);
 void log_write_va(enum log_level level, const char *module, const char *format, va_list args);
 
 #define log_error(module, ...)   log_write(LOG_ERROR, module, __VA_ARGS__)

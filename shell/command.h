@@ -38,19 +38,22 @@ struct shell_command {
     unsigned int flags;
 };
 
+REGISTRY_DECLARE(shell_command, struct shell_command);
+
 #define SHELL_COMMAND(name_, usage_, help_, run_, flags_)                                          \
-    REGISTRY_ENTRY(shell_command, name_##_shell_command,                                           \
-                   { .name = #name_, .usage = (usage_), .help = (help_), .run = (run_),            \
-                     .flags = (flags_) })
+    static const struct shell_command name_##_shell_command = {                                    \
+        .name = #name_, .usage = (usage_), .help = (help_), .run = (run_), .flags = (flags_)       \
+    };                                                                                             \
+    REGISTRY_ADD(shell_command, struct shell_command, name_##_shell_command)
 
 /** shell_printf() - to the session's output (or the file it is redirected to). Context: task. */
-void shell_printf(struct shell *shell, const char *format, ...) __printf_format(2, 3);
+void shell_printf(struct shell *shell, const char *format, ...) __printf(2, 3);
 /** shell_write() - @length bytes as they are. */
 void shell_write(struct shell *shell, const char *data, size_t length);
 /** shell_error() - one line "NAME: what was wrong", on the session even when output is redirected. */
-void shell_error(struct shell *shell, const char *format, ...) __printf_format(2, 3);
+void shell_error(struct shell *shell, const char *format, ...) __printf(2, 3);
 /** shell_progress() - replace the one progress line; "" removes it. Nothing when not interactive. */
-void shell_progress(struct shell *shell, const char *format, ...) __printf_format(2, 3);
+void shell_progress(struct shell *shell, const char *format, ...) __printf(2, 3);
 
 /**
  * shell_read() - bytes typed by the user (or piped in), for commands such as nc

@@ -24,15 +24,19 @@ struct boot_test {
     void (*run)(void);
 };
 
+REGISTRY_DECLARE(boot_test, struct boot_test);
+
 #define BOOT_TEST(group_, name_)                                                                   \
     static void group_##_##name_##_test(void);                                                     \
-    REGISTRY_ENTRY(boot_test, group_##_##name_##_boot_test,                                        \
-                   { .group = #group_, .name = #name_, .run = group_##_##name_##_test });          \
+    static const struct boot_test group_##_##name_##_boot_test = {                                 \
+        .group = #group_, .name = #name_, .run = group_##_##name_##_test                           \
+    };                                                                                             \
+    REGISTRY_ADD(boot_test, struct boot_test, group_##_##name_##_boot_test);                       \
     static void group_##_##name_##_test(void)
 
 /** boot_test_fail() - record a failure of the running test and end it. Context: its task. */
 void __noreturn boot_test_fail(const char *file, int line, const char *format, ...)
-    __printf_format(3, 4);
+    __printf(3, 4);
 
 #define EXPECT(condition)                                                                          \
     do {                                                                                           \

@@ -22,10 +22,10 @@ struct __capability("mutex") mutex {
 
 void mutex_init(struct mutex *mutex, const char *name, enum lock_rank rank);
 /** mutex_lock() - wait as long as it takes; not cancellable: holders are short. */
-void mutex_lock(struct mutex *mutex) __acquires(*mutex);
+void mutex_lock(struct mutex *mutex) __acquires(mutex);
 /** mutex_lock_deadline() - 0, -ETIMEDOUT or -ECANCELED. */
 int __must_check mutex_lock_deadline(struct mutex *mutex, uint64_t deadline_ns)
-    __try_acquires(0, *mutex);
-bool mutex_trylock(struct mutex *mutex) __try_acquires(true, *mutex);
-void mutex_unlock(struct mutex *mutex) __releases(*mutex);
+    __try_acquires(0, mutex);
+bool mutex_trylock(struct mutex *mutex) __try_acquires(true, mutex);
+void mutex_unlock(struct mutex *mutex) __releases(mutex);
 void mutex_assert_held(const struct mutex *mutex);

@@ -16,7 +16,7 @@ struct __capability("rwlock") rwlock {
 };
 
 void rwlock_init(struct rwlock *lock, const char *name, enum lock_rank rank);
-void rwlock_read_lock(struct rwlock *lock) __acquires_shared(*lock);
-void rwlock_read_unlock(struct rwlock *lock) __releases_shared(*lock);
-void rwlock_write_lock(struct rwlock *lock) __acquires(*lock);
-void rwlock_write_unlock(struct rwlock *lock) __releases(*lock);
+void rwlock_read_lock(struct rwlock *lock) __acquires_shared(lock);
+void rwlock_read_unlock(struct rwlock *lock) __releases_shared(lock);
+void rwlock_write_lock(struct rwlock *lock) __acquires(lock);
+void rwlock_write_unlock(struct rwlock *lock) __releases(lock);

@@ -27,15 +27,15 @@ struct __capability("spinlock") spinlock {
 
 void spin_lock_init(struct spinlock *lock, const char *name, enum lock_rank rank);
 
-void spin_lock(struct spinlock *lock) __acquires(*lock);
-void spin_unlock(struct spinlock *lock) __releases(*lock);
-bool spin_trylock(struct spinlock *lock) __try_acquires(true, *lock);
+void spin_lock(struct spinlock *lock) __acquires(lock);
+void spin_unlock(struct spinlock *lock) __releases(lock);
+bool spin_trylock(struct spinlock *lock) __try_acquires(true, lock);
 
 /** spin_lock_nested() - take a second lock of the same rank; the caller orders them by address. */
-void spin_lock_nested(struct spinlock *lock) __acquires(*lock);
+void spin_lock_nested(struct spinlock *lock) __acquires(lock);
 
-irqflags_t spin_lock_irqsave(struct spinlock *lock) __acquires(*lock);
-void spin_unlock_irqrestore(struct spinlock *lock, irqflags_t flags) __releases(*lock);
+irqflags_t spin_lock_irqsave(struct spinlock *lock) __acquires(lock);
+void spin_unlock_irqrestore(struct spinlock *lock, irqflags_t flags) __releases(lock);
 
 /** spin_is_held() - does this CPU hold it? */
 bool spin_is_held(const struct spinlock *lock);
