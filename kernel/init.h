@@ -31,13 +31,9 @@ struct init_hook {
     enum init_level level;
 };
 
-REGISTRY_DECLARE(init_hook, struct init_hook);
-
 #define INIT_HOOK(function, level_)                                                                \
-    static const struct init_hook function##_hook = { .name = #function,                           \
-                                                      .run = (function),                           \
-                                                      .level = (level_) };                         \
-    REGISTRY_ADD(init_hook, struct init_hook, function##_hook)
+    REGISTRY_ENTRY(init_hook, function##_hook,                                                     \
+                   { .name = #function, .run = (function), .level = (level_) })
 
 /** init_run_level() - run every hook of @level. Context: boot task. */
 void init_run_level(enum init_level level);

@@ -20,13 +20,9 @@ struct parameter {
     int (*set)(const char *value); /* 0, or -EINVAL: reported with .values and ignored */
 };
 
-REGISTRY_DECLARE(parameter, struct parameter);
-
 #define PARAMETER(identifier, name_, values_, help_, set_)                                         \
-    static const struct parameter identifier##_parameter_entry = {                                 \
-        .name = (name_), .values = (values_), .help = (help_), .set = (set_)                       \
-    };                                                                                             \
-    REGISTRY_ADD(parameter, struct parameter, identifier##_parameter_entry)
+    REGISTRY_ENTRY(parameter, identifier##_parameter_entry,                                        \
+                   { .name = (name_), .values = (values_), .help = (help_), .set = (set_) })
 
 /** parameters_parse() - apply every word of @cmdline. Context: early boot, once. */
 void parameters_parse(const char *cmdline);

@@ -38,13 +38,10 @@ struct shell_command {
     unsigned int flags;
 };
 
-REGISTRY_DECLARE(shell_command, struct shell_command);
-
 #define SHELL_COMMAND(name_, usage_, help_, run_, flags_)                                          \
-    static const struct shell_command name_##_shell_command = {                                    \
-        .name = #name_, .usage = (usage_), .help = (help_), .run = (run_), .flags = (flags_)       \
-    };                                                                                             \
-    REGISTRY_ADD(shell_command, struct shell_command, name_##_shell_command)
+    REGISTRY_ENTRY(shell_command, name_##_shell_command,                                           \
+                   { .name = #name_, .usage = (usage_), .help = (help_), .run = (run_),            \
+                     .flags = (flags_) })
 
 /** shell_printf() - to the session's output (or the file it is redirected to). Context: task. */
 void shell_printf(struct shell *shell, const char *format, ...) __printf(2, 3);

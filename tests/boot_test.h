@@ -24,14 +24,10 @@ struct boot_test {
     void (*run)(void);
 };
 
-REGISTRY_DECLARE(boot_test, struct boot_test);
-
 #define BOOT_TEST(group_, name_)                                                                   \
     static void group_##_##name_##_test(void);                                                     \
-    static const struct boot_test group_##_##name_##_boot_test = {                                 \
-        .group = #group_, .name = #name_, .run = group_##_##name_##_test                           \
-    };                                                                                             \
-    REGISTRY_ADD(boot_test, struct boot_test, group_##_##name_##_boot_test);                       \
+    REGISTRY_ENTRY(boot_test, group_##_##name_##_boot_test,                                        \
+                   { .group = #group_, .name = #name_, .run = group_##_##name_##_test });          \
     static void group_##_##name_##_test(void)
 
 /** boot_test_fail() - record a failure of the running test and end it. Context: its task. */
