@@ -73,8 +73,10 @@
 #define ARRAY_SIZE(array)                                                                          \
     (sizeof(array) / sizeof((array)[0]) +                                                          \
      0 * sizeof(struct {                                                                           \
-         int is_an_array : __builtin_types_compatible_p(typeof(array), typeof(&(array)[0])) ? -1   \
-                                                                                            : 1;   \
+         unsigned int is_an_array                                                                  \
+             : __builtin_types_compatible_p(typeof(array), typeof(&(array)[0]))                    \
+               ? -1                                                                                \
+               : 1;                                                                                \
      }))
 
 /* The structure whose @member @pointer points at; a pointer of another type does not compile. */
