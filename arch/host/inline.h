@@ -94,15 +94,20 @@ static inline bool irq_is_enabled(void)
     return host_cpu.irq_enabled;
 }
 
-/* Physical addresses are the host's own. */
+/*
+ * Physical addresses are the host's own, unless a test simulates physical memory: then this is the
+ * address where it has mapped physical address 0. Defined in arch/host/physical.c.
+ */
+extern uintptr_t host_physical_base;
+
 static inline void *phys_to_virt(paddr_t paddr)
 {
-    return (void *)(uintptr_t)paddr;
+    return (void *)(host_physical_base + paddr);
 }
 
 static inline paddr_t direct_map_to_phys(const void *ptr)
 {
-    return (uintptr_t)ptr;
+    return (uintptr_t)ptr - host_physical_base;
 }
 
 static inline bool is_direct_map(const void *ptr)

@@ -37,7 +37,7 @@ FUZZ_CC := clang
 
 HOST_CFLAGS = -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing -fno-common \
 	-fvisibility=hidden -pthread $(filter-out -Wframe-larger-than=%,$(WARNINGS))
-HOST_CPPFLAGS := -I. -DCONFIG_DEBUG=1 -DCONFIG_HOST=1 -D_GNU_SOURCE
+HOST_CPPFLAGS := -I. -DARCH_INLINE='"arch/host/inline.h"' -DCONFIG_DEBUG=1 -DCONFIG_HOST=1 -D_GNU_SOURCE
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 
 # $(call host_build,FOLDER,COMPILER,FLAGS): rules for one set of objects and its archive.
