@@ -5,7 +5,6 @@ LINT := build/lint
 LINT_C := $(filter %.c,$(SOURCES))
 LINT_FORMATTED := $(sort $(LINT_C) $(foreach room,$(wildcard arch lib kernel mm acpi block fs net \
 	drivers shell tests bench),$(shell find $(room) -name '*.[ch]')))
-LINT_SCRIPTS := $(wildcard scripts/check_*)
 
 # The compilers' warnings about the kernel's own flags are the build's business, not the linter's.
 LINT_CFLAGS := -std=gnu11 -ffreestanding -m64 -mno-red-zone -mgeneral-regs-only \
@@ -15,9 +14,13 @@ LINT_CLANG := $(LINT_CFLAGS) -fpie -Wall -Wextra -Wno-unknown-warning-option
 # sparse knows neither the attributes of clang's lock analysis nor gcc's newer ones.
 LINT_SPARSE := $(LINT_CFLAGS) -Wsparse-error -Wno-decl -Wno-unknown-attribute -Wno-declaration-after-statement
 
-.PHONY: lint lint-format lint-tidy lint-locks lint-sparse lint-includes lint-style lint-docs
-lint: lint-includes lint-style lint-docs lint-format lint-locks lint-sparse lint-tidy
+LINT_CHECKERS := lint-includes lint-style lint-docs lint-scripts lint-format lint-locks lint-sparse lint-tidy
+
+.PHONY: lint lint-list $(LINT_CHECKERS)
+lint: $(LINT_CHECKERS)
 	@echo "lint: $(words $(LINT_C)) sources, $(words $(LINT_FORMATTED)) formatted files, clean"
+lint-list:
+	@echo $(LINT_CHECKERS)
 
 lint-includes:
 	@scripts/check_includes --self-test
@@ -26,6 +29,12 @@ lint-style:
 	@scripts/check_style
 lint-docs:
 	@scripts/check_docs
+# Scripts must at least parse: the shell ones by a plain POSIX shell, the Python ones by the system's.
+lint-scripts:
+	@for file in nos .ci/run scripts/*.sh scripts/commands/* $$(grep -lI '^#!/bin/sh' scripts/*); do \
+		sh -n $$file || exit 1; done
+	@/usr/bin/python3 -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' \
+		$$(grep -lI '^#!/usr/bin/python3' scripts/*) $$(find tests scripts -name '*.py')
 
 lint-format: $(patsubst %,$(LINT)/%.format,$(LINT_FORMATTED))
 lint-locks: $(patsubst %,$(LINT)/%.locks,$(LINT_C))
