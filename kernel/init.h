@@ -6,9 +6,12 @@
  *     INIT_HOOK(tcp_init, INIT_SERVICE);
  *
  * A hook that fails costs one line in the log and never stops the boot, except at INIT_MEMORY and
- * before, where there is nothing to go on with.
+ * before, where there is nothing to go on with. Two hooks of one name stop the boot.
  */
 #pragma once
+
+#include <stddef.h>
+#include <stdint.h>
 
 #include "lib/registry.h"
 
@@ -37,3 +40,29 @@ struct init_hook {
 
 /** init_run_level() - run every hook of @level. Context: boot task. */
 void init_run_level(enum init_level level);
+
+/*
+ * The stages of this boot, for `boot`: one per level, named after it, and those that others add.
+ */
+struct boot_stage {
+    const char *name;
+    uint64_t end_ns; /* when it was over, since the kernel's first instruction */
+};
+
+/** boot_stage_end() - the stage @name (a constant) is over; only the first call of a name counts. */
+void boot_stage_end(const char *name);
+
+/** boot_stages() - the table so far, in order. Return: how many. Context: any. */
+size_t boot_stages(const struct boot_stage **stages);
+
+/* What one hook did, for `init`. */
+struct init_record {
+    const struct init_hook *hook;
+    uint64_t duration_ns;
+    int result;
+};
+
+/** init_records() - those that have run, in order. Return: how many. Context: any. */
+size_t init_records(const struct init_record **records);
+
+const char *init_level_name(enum init_level level);

@@ -15,12 +15,13 @@
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
-#define LOG_LINE_MAX 512
+#define LOG_LINE_MAX 512 /* a formatted line, its NUL included */
 
 /** log_write() - one line; @module is who speaks ("virtio_net"); no newline in @format. */
 void log_write(enum log_level level, const char *module, const char *format, ...)
-    __printf(3, 4);
-void log_write_va(enum log_level level, const char *module, const char *format, va_list args);
+    __printf_format(3, 4);
+void log_write_va(enum log_level level, const char *module, const char *format, va_list args)
+    __printf_format(3, 0);
 
 #define log_error(module, ...)   log_write(LOG_ERROR, module, __VA_ARGS__)
 #define log_warning(module, ...) log_write(LOG_WARNING, module, __VA_ARGS__)
@@ -29,27 +30,40 @@ void log_write_va(enum log_level level, const char *module, const char *format, 
 
 /**
  * struct log_console - where lines go besides the ring: serial, VGA, framebuffer
- * @write is called with the console's own locking duty, any context, never sleeps.
+ *
+ * @text is whole lines with their newlines. The log calls one console at a time, never from an
+ * NMI; a console takes its own spinlock, never sleeps, and does not log while it holds that lock.
  */
 struct log_console {
     const char *name;
-    void (*write)(struct log_console *console, const char *text, size_t length);
-    void (*write_panic)(struct log_console *console, const char *text, size_t length); /* no locks */
-    struct log_console *next;
+    void (*write)(struct log_console *console, enum log_level level, const char *text,
+                  size_t length);
+    /* After log_panic_mode(): the same without any lock, whoever was interrupted. */
+    void (*write_panic)(struct log_console *console, enum log_level level, const char *text,
+                        size_t length);
+    struct log_console *next; /* the log's own, as is the next member */
+    uint64_t cursor;
 };
 
 /** log_console_register() - lines since boot are replayed to it. Context: any. */
 void log_console_register(struct log_console *console);
 
-/** log_console_hold() - during a shell session lines stay in the ring (H2). Counted. */
+/**
+ * log_console_hold() - during a shell session lines stay in the ring (H2). Counted.
+ * Lines written meanwhile are not shown on the consoles later either: `dmesg` has them.
+ */
 void log_console_hold(void);
 void log_console_release(void);
 
 /**
  * log_read() - format the next line at or after *@cursor (start with 0) into @buffer
+ * The line has no newline, is cut to fit and terminated.
  * Return: its length, 0 at the end. Lines overwritten meanwhile are skipped; *@cursor moves on.
  */
 size_t log_read(uint64_t *cursor, char *buffer, size_t size);
 
-/** log_panic_mode() - from now on no locks are taken; used by panic only. */
+/** log_tail() - the cursor from which log_read() gives the last @lines lines. */
+uint64_t log_tail(size_t lines);
+
+/** log_panic_mode() - from now on no locks are taken and no hold counts; used by panic only. */
 void log_panic_mode(void);

@@ -12,11 +12,11 @@ struct cpu_registers; /* interrupted registers, arch/x86_64/registers.h */
  * panic() - print cause, registers, symbolised backtrace of every CPU, held locks, last log lines,
  * then halt, reboot or exit as panic= says. Context: any.
  */
-void __noreturn panic(const char *format, ...) __printf(1, 2);
+void __noreturn panic(const char *format, ...) __printf_format(1, 2);
 
 /** panic_exception() - the same for an exception; @registers as interrupted. */
 void __noreturn panic_exception(const struct cpu_registers *registers, const char *format, ...)
-    __printf(2, 3);
+    __printf_format(2, 3);
 
 #define assert(condition)                                                                          \
     do {                                                                                           \

@@ -5,9 +5,9 @@
  *     static int smp_parameter(const char *value) { ... return 0 or -EINVAL; }
  *     PARAMETER(smp, "smp", "on|off", "start the other CPUs", smp_parameter);
  *
- * Quoting: run="cmd; cmd" - double quotes may enclose a value with spaces.
- * The setter runs once per occurrence, before INIT_MEMORY (no heap, no sleeping); @value stays
- * valid for ever.
+ * Quoting: run="cmd; cmd" - double quotes may enclose a value, or a part of it, with spaces; in
+ * them \" is a quote and \\ a backslash. The setter runs once per occurrence, before INIT_MEMORY
+ * (no heap, no sleeping); @value stays valid for ever.
  */
 #pragma once
 
@@ -24,5 +24,9 @@ struct parameter {
     REGISTRY_ENTRY(parameter, identifier##_parameter_entry,                                        \
                    { .name = (name_), .values = (values_), .help = (help_), .set = (set_) })
 
-/** parameters_parse() - apply every word of @cmdline. Context: early boot, once. */
-void parameters_parse(const char *cmdline);
+/**
+ * parameters_parse() - apply every word of @cmdline, of any length
+ * @cmdline is cut into words where it lies, and stays in use: the values point into it.
+ * Context: early boot, once; takes no locks.
+ */
+void parameters_parse(char *cmdline);

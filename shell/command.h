@@ -44,13 +44,13 @@ struct shell_command {
                      .flags = (flags_) })
 
 /** shell_printf() - to the session's output (or the file it is redirected to). Context: task. */
-void shell_printf(struct shell *shell, const char *format, ...) __printf(2, 3);
+void shell_printf(struct shell *shell, const char *format, ...) __printf_format(2, 3);
 /** shell_write() - @length bytes as they are. */
 void shell_write(struct shell *shell, const char *data, size_t length);
 /** shell_error() - one line "NAME: what was wrong", on the session even when output is redirected. */
-void shell_error(struct shell *shell, const char *format, ...) __printf(2, 3);
+void shell_error(struct shell *shell, const char *format, ...) __printf_format(2, 3);
 /** shell_progress() - replace the one progress line; "" removes it. Nothing when not interactive. */
-void shell_progress(struct shell *shell, const char *format, ...) __printf(2, 3);
+void shell_progress(struct shell *shell, const char *format, ...) __printf_format(2, 3);
 
 /**
  * shell_read() - bytes typed by the user (or piped in), for commands such as nc

@@ -32,7 +32,7 @@ struct boot_test {
 
 /** boot_test_fail() - record a failure of the running test and end it. Context: its task. */
 void __noreturn boot_test_fail(const char *file, int line, const char *format, ...)
-    __printf(3, 4);
+    __printf_format(3, 4);
 
 #define EXPECT(condition)                                                                          \
     do {                                                                                           \

@@ -44,7 +44,8 @@ struct boot_framebuffer {
 struct boot_info {
     const char *protocol;    /* "Multiboot2" or "PVH" */
     const char *loader_name; /* "" when the loader does not say */
-    const char *cmdline;     /* NUL-terminated, any length; "" when there is none */
+    char *cmdline;           /* NUL-terminated, any length; "" when there is none; writable:
+                              * parameters_parse() cuts it into words where it lies */
 
     struct boot_memory_range memory[BOOT_MEMORY_RANGES_MAX];
     size_t memory_count;

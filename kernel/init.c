@@ -1,0 +1,139 @@
+/*
+ * Runs the initialisation hooks and remembers what each cost.
+ *
+ * The table of hooks is put together by the linker in no particular order. Each level is sorted
+ * by name on a small array of pointers, so a boot does the same things in the same order whatever
+ * the linker did. No locks: hooks run one after another in the boot task; the stage table takes a
+ * single atomic index because the shells end the last stages.
+ */
+#include "kernel/init.h"
+
+#include "kernel/log.h"
+#include "kernel/panic.h"
+#include "kernel/time/clock.h"
+#include "lib/atomic.h"
+#include "lib/errno.h"
+#include "lib/sort.h"
+#include "lib/string.h"
+
+#define HOOKS_MAX  256
+#define STAGES_MAX 32
+
+static struct init_record records[HOOKS_MAX]; /* written by the boot task */
+static atomic_size record_count;
+
+static struct boot_stage stages[STAGES_MAX];
+static atomic_size stage_count;
+
+const char *init_level_name(enum init_level level)
+{
+    static const char *const names[INIT_LEVEL_COUNT] = {
+        [INIT_ARCH] = "arch",     [INIT_MEMORY] = "memory",   [INIT_CORE] = "core",
+        [INIT_SCHED] = "sched",   [INIT_SMP] = "smp",         [INIT_BUS] = "bus",
+        [INIT_DRIVER] = "driver", [INIT_SERVICE] = "service", [INIT_APP] = "app",
+    };
+
+    return (unsigned int)level < INIT_LEVEL_COUNT ? names[level] : "?";
+}
+
+static int compare_names(const void *a, const void *b, void *context)
+{
+    const struct init_hook *const *first = a;
+    const struct init_hook *const *second = b;
+
+    (void)context;
+    return strcmp((*first)->name, (*second)->name);
+}
+
+static size_t collect_level(enum init_level level, const struct init_hook *hooks[HOOKS_MAX])
+{
+    const struct init_hook *hook;
+    size_t count = 0;
+
+    registry_for_each(hook, init_hook) {
+        if (hook->level != level)
+            continue;
+        if (count == HOOKS_MAX)
+            panic("init: more than %d hooks at level %s", HOOKS_MAX, init_level_name(level));
+        hooks[count++] = hook;
+    }
+    return count;
+}
+
+/* A name is how a hook is spoken of in the log and in `init`; over all levels there is one of it. */
+static void check_names(void)
+{
+    const struct init_hook *hook;
+    const struct init_hook *other;
+
+    registry_for_each(hook, init_hook) {
+        registry_for_each(other, init_hook) {
+            if (hook != other && strcmp(hook->name, other->name) == 0)
+                panic("init: two hooks are named %s", hook->name);
+        }
+    }
+}
+
+static void run_hook(const struct init_hook *hook)
+{
+    uint64_t start = clock_now_ns();
+    int result = hook->run();
+    uint64_t duration = clock_now_ns() - start;
+    size_t index = atomic_load_relaxed(&record_count);
+
+    if (index < HOOKS_MAX) {
+        records[index] = (struct init_record){ hook, duration, result };
+        atomic_store_release(&record_count, index + 1);
+    }
+    if (result == 0)
+        return;
+    if (hook->level <= INIT_MEMORY)
+        panic("init: %s failed: %s", hook->name, errno_text(result));
+    log_error("init", "%s failed: %s", hook->name, errno_text(result));
+}
+
+void init_run_level(enum init_level level)
+{
+    static const struct init_hook *hooks[HOOKS_MAX];
+    size_t count = collect_level(level, hooks);
+
+    if (level == INIT_ARCH)
+        check_names();
+    sort(hooks, count, sizeof(hooks[0]), compare_names, NULL);
+    for (size_t i = 0; i < count; i++)
+        run_hook(hooks[i]);
+    boot_stage_end(init_level_name(level));
+}
+
+void boot_stage_end(const char *name)
+{
+    size_t count = atomic_load_acquire(&stage_count);
+
+    for (size_t i = 0; i < count; i++) {
+        if (stages[i].name && strcmp(stages[i].name, name) == 0)
+            return;
+    }
+    size_t index = atomic_fetch_add(&stage_count, 1);
+    if (index >= STAGES_MAX) {
+        atomic_fetch_sub(&stage_count, 1);
+        return;
+    }
+    stages[index].end_ns = clock_now_ns();
+    store_release(&stages[index].name, name);
+}
+
+size_t boot_stages(const struct boot_stage **table)
+{
+    size_t count = 0;
+
+    *table = stages;
+    while (count < STAGES_MAX && load_acquire(&stages[count].name))
+        count++;
+    return count;
+}
+
+size_t init_records(const struct init_record **table)
+{
+    *table = records;
+    return atomic_load_acquire(&record_count);
+}

@@ -1,0 +1,309 @@
+/*
+ * The kernel log.
+ *
+ * Two rings: records of fixed size, numbered from 0 for ever, and the bytes of their text. A
+ * writer reserves a record and its bytes by one atomic addition each and so never waits for
+ * anybody: it may be an NMI that hit another writer. A record's state says which number it carries
+ * and whether it is whole; a reader copies it out and then looks again whether it was overwritten
+ * under its hands. Interrupts are off while a record is filled, so that it takes microseconds:
+ * nobody writes 512 KiB meanwhile.
+ *
+ * Consoles are fed by whichever writer gets hold of the `flushing` flag. One that does not leaves
+ * its line to the holder, who looks again after letting go. So nobody waits here either.
+ */
+#include "kernel/log.h"
+
+#include "arch/clock.h"
+#include "arch/cpu.h"
+#include "arch/irq.h"
+#include "kernel/parameter.h"
+#include "kernel/sched/preempt.h"
+#include "lib/atomic.h"
+#include "lib/ctype.h"
+#include "lib/errno.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+
+#define RECORD_COUNT 4096         /* a power of two */
+#define TEXT_SIZE    (512 * 1024) /* a power of two */
+#define PREFIX_MAX   40           /* "[12345678.123456 255] WARNING " */
+#define TEXT_MAX     (LOG_LINE_MAX - PREFIX_MAX)
+
+struct record {
+    uint64_t state;    /* atomic: STATE_WRITING(n) or STATE_WHOLE(n) for record number n */
+    uint64_t time_ns;  /* this and what follows: copied, then believed if state is unchanged */
+    uint64_t position; /* of the text, counted since boot */
+    uint16_t length;
+    uint16_t cpu;
+    uint16_t level;
+};
+
+#define STATE_WRITING(number) (2 * (number) + 1)
+#define STATE_WHOLE(number)   (2 * (number) + 2)
+
+static struct record records[RECORD_COUNT];
+static char text_ring[TEXT_SIZE];
+static atomic_u64 next_number;
+static atomic_u64 next_position;
+
+static struct log_console *consoles; /* atomic; entries are only ever added, at the front */
+static atomic_bool flushing;         /* held by who feeds the consoles */
+static char shown_line[LOG_LINE_MAX]; /* guarded by flushing; after a panic, by being alone */
+static atomic_int holds;             /* shell sessions that keep the consoles to themselves */
+static atomic_bool panicking;        /* set once */
+static enum log_level shown_level = LOG_INFO; /* const after the parameters */
+
+/* ---- writing ------------------------------------------------------------------------------- */
+
+static void copy_to_ring(uint64_t position, const char *text, size_t length)
+{
+    size_t start = position % TEXT_SIZE;
+    size_t first = MIN_T(size_t, length, TEXT_SIZE - start);
+
+    memcpy(text_ring + start, text, first);
+    memcpy(text_ring, text + first, length - first);
+}
+
+static void append_record(enum log_level level, const char *text, size_t length)
+{
+    irqflags_t flags = irq_save();
+    uint64_t number = atomic_fetch_add_relaxed(&next_number, 1);
+    uint64_t position = atomic_fetch_add_relaxed(&next_position, length);
+    struct record *record = &records[number % RECORD_COUNT];
+
+    WRITE_ONCE(record->state, STATE_WRITING(number));
+    atomic_fence_release(); /* pairs with the acquire fence in copy_record() */
+    record->time_ns = clock_read_ns();
+    record->position = position;
+    record->length = (uint16_t)length;
+    record->cpu = (uint16_t)cpu_current();
+    record->level = (uint16_t)level;
+    copy_to_ring(position, text, length);
+    store_release(&record->state, STATE_WHOLE(number)); /* pairs with copy_record() */
+    irq_restore(flags);
+}
+
+/* Text from outside (a command line, a table's signature) may hold anything. */
+static void replace_control_bytes(char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (!is_print(text[i]))
+            text[i] = '?';
+    }
+}
+
+static void flush(void);
+
+void log_write_va(enum log_level level, const char *module, const char *format, va_list args)
+{
+    if (level == LOG_DEBUG && shown_level < LOG_DEBUG)
+        return;
+
+    char text[TEXT_MAX];
+    size_t length = scnprintf(text, sizeof(text), "%s: ", module);
+    vsnprintf(text + length, sizeof(text) - length, format, args);
+    length = strlen(text);
+    replace_control_bytes(text, length);
+
+    append_record(level, text, length);
+    flush();
+}
+
+void log_write(enum log_level level, const char *module, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    log_write_va(level, module, format, args);
+    va_end(args);
+}
+
+/* ---- reading ------------------------------------------------------------------------------- */
+
+static void copy_from_ring(uint64_t position, char *text, size_t length)
+{
+    size_t start = position % TEXT_SIZE;
+    size_t first = MIN_T(size_t, length, TEXT_SIZE - start);
+
+    memcpy(text, text_ring + start, first);
+    memcpy(text + first, text_ring, length - first);
+}
+
+/* Return: whether record @number was there, whole and untouched while it was copied. */
+static bool copy_record(uint64_t number, struct record *copy, char text[TEXT_MAX])
+{
+    struct record *record = &records[number % RECORD_COUNT];
+
+    if (load_acquire(&record->state) != STATE_WHOLE(number))
+        return false;
+    *copy = *record;
+    copy->length = MIN_T(uint16_t, copy->length, TEXT_MAX - 1);
+    copy_from_ring(copy->position, text, copy->length);
+    text[copy->length] = '\0';
+    atomic_fence_acquire(); /* pairs with the release fence in append_record() */
+    return READ_ONCE(record->state) == STATE_WHOLE(number) &&
+           atomic_load_relaxed(&next_position) - copy->position <= TEXT_SIZE;
+}
+
+static bool is_being_written(uint64_t number)
+{
+    return READ_ONCE(records[number % RECORD_COUNT].state) <= STATE_WRITING(number);
+}
+
+/*
+ * Finds the first line at or after *@cursor. One that is still being written ends the walk, so
+ * that it comes in its turn; after a panic its writer is stopped for good, and it is passed over.
+ */
+static bool next_record(uint64_t *cursor, struct record *record, char text[TEXT_MAX])
+{
+    uint64_t end = atomic_load_acquire(&next_number);
+
+    if (end > RECORD_COUNT && *cursor < end - RECORD_COUNT)
+        *cursor = end - RECORD_COUNT;
+    while (*cursor < end) {
+        if (copy_record(*cursor, record, text)) {
+            ++*cursor;
+            return true;
+        }
+        if (is_being_written(*cursor) && !atomic_load_relaxed(&panicking))
+            return false;
+        ++*cursor;
+    }
+    return false;
+}
+
+static size_t format_record(const struct record *record, const char *text, char *buffer,
+                            size_t size)
+{
+    static const char *const marks[] = {
+        [LOG_ERROR] = "ERROR ", [LOG_WARNING] = "WARNING ", [LOG_INFO] = "", [LOG_DEBUG] = "debug "
+    };
+    uint64_t us = record->time_ns / 1000;
+
+    return scnprintf(buffer, size, "[%5llu.%06llu %u] %s%s", (unsigned long long)(us / 1000000),
+                     (unsigned long long)(us % 1000000), record->cpu,
+                     record->level < ARRAY_SIZE(marks) ? marks[record->level] : "", text);
+}
+
+size_t log_read(uint64_t *cursor, char *buffer, size_t size)
+{
+    struct record record;
+    char text[TEXT_MAX];
+
+    return next_record(cursor, &record, text) ? format_record(&record, text, buffer, size) : 0;
+}
+
+uint64_t log_tail(size_t lines)
+{
+    uint64_t end = atomic_load_acquire(&next_number);
+
+    return end > lines ? end - lines : 0;
+}
+
+/* ---- consoles ------------------------------------------------------------------------------ */
+
+static void skip_to_end(void)
+{
+    uint64_t end = atomic_load_acquire(&next_number);
+
+    for (struct log_console *c = load_acquire(&consoles); c; c = c->next)
+        c->cursor = end;
+}
+
+static void feed(struct log_console *console, bool panic_mode)
+{
+    struct record record;
+    char text[TEXT_MAX];
+
+    while (next_record(&console->cursor, &record, text)) {
+        if (record.level > shown_level)
+            continue;
+        size_t length = format_record(&record, text, shown_line, sizeof(shown_line) - 1);
+        shown_line[length++] = '\n';
+        (panic_mode ? console->write_panic : console->write)(console, record.level, shown_line,
+                                                             length);
+    }
+}
+
+static void feed_all(bool panic_mode)
+{
+    if (!panic_mode && atomic_load(&holds) > 0) {
+        skip_to_end();
+        return;
+    }
+    for (struct log_console *c = load_acquire(&consoles); c; c = c->next)
+        feed(c, panic_mode);
+}
+
+/* Is there a line that a console has not shown and could? */
+static bool has_unshown_line(void)
+{
+    uint64_t end = atomic_load(&next_number);
+
+    for (struct log_console *c = load_acquire(&consoles); c; c = c->next) {
+        uint64_t cursor = READ_ONCE(c->cursor);
+        if (cursor < end && !is_being_written(cursor))
+            return true;
+    }
+    return false;
+}
+
+static void flush(void)
+{
+    if (atomic_load_relaxed(&panicking)) {
+        feed_all(true);
+        return;
+    }
+    /* An NMI may have hit a console's lock holder: its line is shown by the next to write one. */
+    if (cpu_preempt_count() >= PREEMPT_NMI)
+        return;
+    do {
+        if (atomic_exchange(&flushing, true))
+            return;
+        feed_all(false);
+        atomic_store(&flushing, false);
+    } while (has_unshown_line());
+}
+
+void log_console_register(struct log_console *console)
+{
+    console->cursor = 0;
+    console->next = load_acquire(&consoles);
+    while (!__atomic_compare_exchange_n(&consoles, &console->next, console, false,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        ;
+    flush();
+}
+
+void log_console_hold(void)
+{
+    atomic_fetch_add(&holds, 1);
+}
+
+void log_console_release(void)
+{
+    flush(); /* still held: passes over what came meanwhile */
+    atomic_fetch_sub(&holds, 1);
+}
+
+void log_panic_mode(void)
+{
+    atomic_store(&panicking, true);
+}
+
+/* ---- log=LEVEL ----------------------------------------------------------------------------- */
+
+static int set_level(const char *value)
+{
+    static const char *const names[] = { "error", "warning", "info", "debug" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            shown_level = (enum log_level)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+PARAMETER(log, "log", "error|warning|info|debug", "the least urgent log lines on the console",
+          set_level);
