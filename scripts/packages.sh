@@ -69,7 +69,7 @@ install_packages() {
     # shellcheck disable=SC2086 # both are lists of words
     $as_root apt-get $options install -y --no-install-recommends $1 && return
     say "that failed; once more with fresh package lists"
-    $as_root apt-get $options update
+    $as_root apt-get $options update || true
     # shellcheck disable=SC2086
     $as_root apt-get $options install -y --no-install-recommends $(missing_again $1) ||
         fail "apt could not install: $1"
