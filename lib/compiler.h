@@ -48,13 +48,6 @@
     __attribute__((no_sanitize_address, no_sanitize_undefined, no_sanitize_thread))
 #endif
 
-/* A loop of this function stays a loop: gcc must not turn memcpy's own body into a memcpy call. */
-#if defined(__clang__) || defined(__CHECKER__)
-#define __keep_loops
-#else
-#define __keep_loops __attribute__((optimize("no-tree-loop-distribute-patterns")))
-#endif
-
 #define likely(condition)   __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 #define unreachable()       __builtin_unreachable()
