@@ -3,8 +3,6 @@
  */
 #include "kernel/symbols.h"
 
-#include "lib/string.h"
-
 /* The last entry at or below @offset, by binary search; the table is not empty. */
 static const struct kernel_symbol *find_symbol(uint32_t offset)
 {
@@ -40,14 +38,4 @@ const char *symbol_name(vaddr_t address, size_t *offset)
 
     *offset = distance - symbol->offset;
     return name;
-}
-
-vaddr_t symbol_address(const char *name)
-{
-    for (uint32_t i = 0; i < kernel_symbol_count; i++) {
-        if (strcmp(kernel_symbol_names + kernel_symbols[i].name, name) == 0) {
-            return kernel_symbol_base + kernel_symbols[i].offset;
-        }
-    }
-    return 0;
 }

@@ -35,10 +35,3 @@ extern const char kernel_symbol_names[];            /* NUL-terminated, one after
  * Return: the name; NULL when the address lies in no function of the kernel, @offset is then 0.
  */
 const char *symbol_name(vaddr_t address, size_t *offset);
-
-/**
- * symbol_address() - find a function by its exact name
- *
- * Return: its address, 0 when there is none. Slow: reads the table from the front.
- */
-vaddr_t symbol_address(const char *name);
