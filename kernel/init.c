@@ -28,9 +28,10 @@ static atomic_size stage_count;
 const char *init_level_name(enum init_level level)
 {
     static const char *const names[INIT_LEVEL_COUNT] = {
-        [INIT_ARCH] = "arch",     [INIT_MEMORY] = "memory",   [INIT_CORE] = "core",
-        [INIT_SCHED] = "sched",   [INIT_SMP] = "smp",         [INIT_BUS] = "bus",
-        [INIT_DRIVER] = "driver", [INIT_SERVICE] = "service", [INIT_APP] = "app",
+        [INIT_CONSOLE] = "console", [INIT_ARCH] = "arch",     [INIT_MEMORY] = "memory",
+        [INIT_CORE] = "core",       [INIT_SCHED] = "sched",   [INIT_SMP] = "smp",
+        [INIT_BUS] = "bus",         [INIT_DRIVER] = "driver", [INIT_SERVICE] = "service",
+        [INIT_APP] = "app",
     };
 
     return (unsigned int)level < INIT_LEVEL_COUNT ? names[level] : "?";
@@ -60,7 +61,8 @@ static size_t collect_level(enum init_level level, const struct init_hook *hooks
     return count;
 }
 
-/* A name is how a hook is spoken of in the log and in `init`; over all levels there is one of it. */
+/* A name is how a hook is spoken of in the log and in `init`; over all levels there is one of it.
+ */
 static void check_names(void)
 {
     const struct init_hook *hook;
@@ -97,7 +99,7 @@ void init_run_level(enum init_level level)
     static const struct init_hook *hooks[HOOKS_MAX];
     size_t count = collect_level(level, hooks);
 
-    if (level == INIT_ARCH)
+    if (level == INIT_CONSOLE)
         check_names();
     sort(hooks, count, sizeof(hooks[0]), compare_names, NULL);
     for (size_t i = 0; i < count; i++)

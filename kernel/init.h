@@ -1,6 +1,7 @@
 /*
  * Initialisation steps. A file that needs to run something at boot registers a hook; kernel/init.c
- * runs them level by level, by name within a level, and records the time each took (`boot`, `init`).
+ * runs them level by level, by name within a level, and records the time each took (`boot`,
+ * `init`).
  *
  *     static int tcp_init(void) { ... return 0; }
  *     INIT_HOOK(tcp_init, INIT_SERVICE);
@@ -16,13 +17,15 @@
 #include "lib/registry.h"
 
 enum init_level {
-    INIT_ARCH,    /* one CPU, no heap, interrupts off; log works. After it: exceptions, ACPI-free CPU setup */
-    INIT_MEMORY,  /* after it: page_alloc, kmalloc, vm_map, per-CPU areas */
-    INIT_CORE,    /* after it: ACPI tables, clock calibrated, interrupt controllers, irq_request */
-    INIT_SCHED,   /* after it: tasks, timers, wait queues, softirqs; interrupts are on */
-    INIT_SMP,     /* after it: every CPU is online */
-    INIT_BUS,     /* after it: PCI functions and platform devices are known */
-    INIT_DRIVER,  /* after it: drivers probed; block and net devices registered */
+    INIT_CONSOLE, /* as INIT_ARCH, and first of all. After it: lines of the log are seen */
+    INIT_ARCH,   /* one CPU, no heap, interrupts off; log works. After it: exceptions, ACPI-free CPU
+                    setup */
+    INIT_MEMORY, /* after it: page_alloc, kmalloc, vm_map, per-CPU areas */
+    INIT_CORE,   /* after it: ACPI tables, clock calibrated, interrupt controllers, irq_request */
+    INIT_SCHED,  /* after it: tasks, timers, wait queues, softirqs; interrupts are on */
+    INIT_SMP,    /* after it: every CPU is online */
+    INIT_BUS,    /* after it: PCI functions and platform devices are known */
+    INIT_DRIVER, /* after it: drivers probed; block and net devices registered */
     INIT_SERVICE, /* after it: file systems, network protocols, entropy */
     INIT_APP,     /* after it: shells */
     INIT_LEVEL_COUNT
@@ -49,7 +52,8 @@ struct boot_stage {
     uint64_t end_ns; /* when it was over, since the kernel's first instruction */
 };
 
-/** boot_stage_end() - the stage @name (a constant) is over; only the first call of a name counts. */
+/** boot_stage_end() - the stage @name (a constant) is over; only the first call of a name counts.
+ */
 void boot_stage_end(const char *name);
 
 /** boot_stages() - the table so far, in order. Return: how many. Context: any. */

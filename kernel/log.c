@@ -46,11 +46,11 @@ static char text_ring[TEXT_SIZE];
 static atomic_u64 next_number;
 static atomic_u64 next_position;
 
-static struct log_console *consoles; /* atomic; entries are only ever added, at the front */
-static atomic_bool flushing;         /* held by who feeds the consoles */
+static struct log_console *consoles;  /* atomic; entries are only ever added, at the front */
+static atomic_bool flushing;          /* held by who feeds the consoles */
 static char shown_line[LOG_LINE_MAX]; /* guarded by flushing; after a panic, by being alone */
-static atomic_int holds;             /* shell sessions that keep the consoles to themselves */
-static atomic_bool panicking;        /* set once */
+static atomic_int holds;              /* shell sessions that keep the consoles to themselves */
+static atomic_bool panicking;         /* set once */
 static enum log_level shown_level = LOG_INFO; /* const after the parameters */
 
 /* ---- writing ------------------------------------------------------------------------------- */
@@ -269,8 +269,8 @@ void log_console_register(struct log_console *console)
 {
     console->cursor = 0;
     console->next = load_acquire(&consoles);
-    while (!__atomic_compare_exchange_n(&consoles, &console->next, console, false,
-                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    while (!__atomic_compare_exchange_n(&consoles, &console->next, console, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
         ;
     flush();
 }

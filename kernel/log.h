@@ -13,7 +13,12 @@
 
 #include "lib/compiler.h"
 
-enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+enum log_level {
+    LOG_ERROR,
+    LOG_WARNING,
+    LOG_INFO,
+    LOG_DEBUG
+};
 
 #define LOG_LINE_MAX 512 /* a formatted line, its NUL included */
 

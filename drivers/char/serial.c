@@ -91,8 +91,8 @@ static void console_write(struct log_console *console, enum log_level level, con
     spin_unlock_irqrestore(&serial_lock, flags);
 }
 
-static void console_write_panic(struct log_console *console, enum log_level level,
-                                const char *text, size_t length) __no_thread_safety_analysis
+static void console_write_panic(struct log_console *console, enum log_level level, const char *text,
+                                size_t length) __no_thread_safety_analysis
 {
     (void)console;
     (void)level;
@@ -136,4 +136,4 @@ static int serial_init(void)
     log_console_register(&serial_console);
     return 0;
 }
-INIT_HOOK(serial_init, INIT_ARCH);
+INIT_HOOK(serial_init, INIT_CONSOLE);

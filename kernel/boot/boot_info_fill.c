@@ -26,8 +26,7 @@ static enum boot_memory_type memory_type(uint32_t type)
 
 void boot_info_add_memory(struct boot_info *boot, uint64_t base, uint64_t length, uint32_t type)
 {
-    if (length == 0 || length > UINT64_MAX - base ||
-        boot->memory_count == BOOT_MEMORY_RANGES_MAX) {
+    if (length == 0 || length > UINT64_MAX - base || boot->memory_count == BOOT_MEMORY_RANGES_MAX) {
         boot->memory_dropped++;
         return;
     }
