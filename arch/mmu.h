@@ -68,4 +68,18 @@ static inline bool is_direct_map(const void *ptr);
 vaddr_t mmu_dynamic_range_start(void);
 vaddr_t mmu_dynamic_range_end(void);
 
+/*
+ * Start of the kernel: main.c tells mm/early.h where the image lies, then has the tables built.
+ */
+
+/** mmu_kernel_image() - physical place of the kernel, from its first byte to the end of .bss. */
+void mmu_kernel_image(paddr_t *base, uint64_t *size);
+
+/**
+ * mmu_init() - build the kernel's page tables from early_memory_ram() and switch to them
+ * The lower half of the address space is empty afterwards. Context: BSP, once, after
+ * early_memory_init(); panics when there is no memory even for this.
+ */
+void mmu_init(void);
+
 #include "arch/inline.h"

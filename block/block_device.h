@@ -43,12 +43,12 @@ struct block_device_ops {
 
 /* What the device can take in one request; the block layer splits to fit. Const after register. */
 struct block_limits {
-    uint32_t logical_block_size;  /* bytes: 512 or 4096 */
-    uint32_t max_sectors;         /* per request */
-    uint32_t max_segments;        /* per request, at least 1 */
-    uint32_t max_segment_bytes;   /* per segment */
+    uint32_t logical_block_size; /* bytes: 512 or 4096 */
+    uint32_t max_sectors;        /* per request */
+    uint32_t max_segments;       /* per request, at least 1 */
+    uint32_t max_segment_bytes;  /* per segment */
     uint32_t max_discard_sectors; /* 0: no discard */
-    uint32_t queue_depth;         /* requests in flight that the device can hold; for information */
+    uint32_t queue_depth;        /* requests in flight that the device can hold; for information */
 };
 
 enum block_device_flags {
@@ -65,7 +65,7 @@ struct block_statistics { /* all atomic; statistics only */
 };
 
 struct block_device {
-    char name[BLOCK_NAME_MAX];          /* "vda", "sda", "nvme0n1", "vda1"; const */
+    char name[BLOCK_NAME_MAX]; /* "vda", "sda", "nvme0n1", "vda1"; const */
     const struct block_device_ops *ops; /* const; of the whole disk for a partition */
     struct block_limits limits;         /* const */
     unsigned int flags;                 /* const but READ_ONLY, which may be set later */
@@ -81,7 +81,7 @@ struct block_device {
     bool is_gone;            /* atomic */
     const char *claimed_by;  /* guarded by the device table's lock; see block_claim() */
     struct list_node table_node;
-    struct spinlock lock;                     /* rank: LOCK_RANK_BLOCK_QUEUE */
+    struct spinlock lock;    /* rank: LOCK_RANK_BLOCK_QUEUE */
     struct list waiting __guarded_by(lock);   /* not in the ring yet */
     struct list in_flight __guarded_by(lock); /* the driver has them */
     unsigned int plug_count __guarded_by(lock);
