@@ -1,6 +1,6 @@
 /*
- * Shell commands. Any room registers the commands that show or drive its state; the help text is the
- * documentation. Leaf header: includes nothing of the shell.
+ * Shell commands. Any room registers the commands that show or drive its state; the help text is
+ * the documentation. Leaf header: includes nothing of the shell.
  *
  *     static int uptime_command(struct shell *shell, int argc, char **argv)
  *     {
@@ -39,17 +39,19 @@ struct shell_command {
 };
 
 #define SHELL_COMMAND(name_, usage_, help_, run_, flags_)                                          \
-    REGISTRY_ENTRY(shell_command, name_##_shell_command,                                           \
-                   { .name = #name_, .usage = (usage_), .help = (help_), .run = (run_),            \
-                     .flags = (flags_) })
+    REGISTRY_ENTRY(                                                                                \
+        shell_command, name_##_shell_command,                                                      \
+        { .name = #name_, .usage = (usage_), .help = (help_), .run = (run_), .flags = (flags_) })
 
 /** shell_printf() - to the session's output (or the file it is redirected to). Context: task. */
 void shell_printf(struct shell *shell, const char *format, ...) __printf_format(2, 3);
 /** shell_write() - @length bytes as they are. */
 void shell_write(struct shell *shell, const char *data, size_t length);
-/** shell_error() - one line "NAME: what was wrong", on the session even when output is redirected. */
+/** shell_error() - one line "NAME: what was wrong", on the session even when output is redirected.
+ */
 void shell_error(struct shell *shell, const char *format, ...) __printf_format(2, 3);
-/** shell_progress() - replace the one progress line; "" removes it. Nothing when not interactive. */
+/** shell_progress() - replace the one progress line; "" removes it. Nothing when not interactive.
+ */
 void shell_progress(struct shell *shell, const char *format, ...) __printf_format(2, 3);
 
 /**
