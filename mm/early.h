@@ -25,8 +25,8 @@ struct boot_info;
 
 #define EARLY_LOW_LIMIT 0x100000UL /* 1 MiB: a starting AP runs in real mode below this */
 
-/* Page frame numbers are kept in 32 bits: RAM from 16 TiB on is left unused. */
-#define MEMORY_LIMIT (1UL << 44)
+/* Page frame numbers are kept in 32 bits: RAM from 8 TiB on is left unused. */
+#define MEMORY_LIMIT (1UL << 43)
 
 /* Whole pages: base and length are multiples of PAGE_SIZE. */
 struct memory_range {

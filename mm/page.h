@@ -14,7 +14,7 @@
 #include "lib/types.h"
 
 enum page_flags {
-    PAGE_ZERO = 1u << 0, /* cleared */
+    PAGE_ZERO = 1u << 0,  /* cleared */
     PAGE_DMA32 = 1u << 1, /* below 4 GiB */
 };
 
@@ -26,8 +26,8 @@ void page_free(void *pages);
 paddr_t page_to_phys(const void *page); /* = direct_map_to_phys() */
 
 struct page_statistics {
-    size_t total_pages; /* all RAM the map calls usable */
-    size_t free_pages;  /* in the buddy lists and per-CPU caches */
+    size_t total_pages;  /* all RAM the map calls usable */
+    size_t free_pages;   /* in the buddy lists and per-CPU caches */
     size_t kernel_pages; /* image, page tables and early data */
 };
 void page_statistics(struct page_statistics *statistics);

@@ -11,7 +11,8 @@
 #include "lib/compiler.h"
 #include "lib/types.h"
 
-/** vm_alloc() - @size bytes of zeroed pages with an unmapped guard page on both sides; NULL. Task. */
+/** vm_alloc() - @size bytes of zeroed pages with an unmapped guard page on both sides; NULL. Task.
+ */
 void *vm_alloc(size_t size, unsigned int mmu_flags, const char *owner);
 /** vm_free() - what vm_alloc() returned; flushes TLBs in batches. Context: task, interrupts on. */
 void vm_free(void *address);

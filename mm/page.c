@@ -1,0 +1,297 @@
+/*
+ * The page allocator: per-CPU caches of single pages over the zones of buddy.c.
+ *
+ * Most pages are wanted one at a time. They come from the CPU's own cache, with interrupts off and
+ * no lock; the cache is filled and emptied half at a time. Everything else takes the lock of a
+ * zone. Memory above 4 GiB is used first, since some devices reach only what is below.
+ *
+ * Before page_init() pages come from early memory, for good: page tables are made that early.
+ *
+ * Locks: the zone's, innermost but for the log; interrupts are off while it is held.
+ */
+#include "mm/page.h"
+
+#include "arch/cpu.h"
+#include "arch/irq.h"
+#include "arch/percpu.h"
+#include "kernel/log.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/caller.h"
+#include "mm/early.h"
+#include "mm/owner.h"
+#include "mm/page_debug.h"
+#include "mm/page_internal.h"
+#include "mm/reclaim.h"
+
+#define CACHE_PAGES_MAX 64
+/* A cache holds at most this part of all memory: 16 MiB and 16 CPUs must go together. */
+#define CACHE_MEMORY_PART 1024
+/* Below this part of all memory the caches of others are asked to shrink. */
+#define LOW_MEMORY_PART 32
+
+struct page_cache {
+    uint32_t count;
+    uint32_t frames[CACHE_PAGES_MAX]; /* PAGE_CACHED, warmest last */
+};
+
+static DEFINE_PER_CPU(struct page_cache, page_cache); /* interrupts off */
+
+static size_t total_pages;   /* constant after page_init(), as the next three */
+static size_t managed_pages; /* what is not in use by image, early tables... */
+static size_t low_pages;
+static uint32_t cache_limit;
+static bool is_low; /* as last seen when pages left a zone; a hint */
+
+paddr_t page_to_phys(const void *page)
+{
+    return direct_map_to_phys(page);
+}
+
+/*
+ * Runs, from the zones.
+ */
+
+static size_t zone_free_pages(void)
+{
+    return READ_ONCE(page_zones[ZONE_DMA32].free_pages) +
+           READ_ONCE(page_zones[ZONE_NORMAL].free_pages);
+}
+
+bool page_memory_is_low(void)
+{
+    return zone_free_pages() < low_pages;
+}
+
+static uint32_t take_from_zone(struct page_zone *zone, size_t count)
+{
+    irqflags_t flags = spin_lock_irqsave(&zone->lock);
+    uint32_t frame = zone_take_locked(zone, count);
+
+    spin_unlock_irqrestore(&zone->lock, flags);
+    return frame;
+}
+
+static uint32_t take_run(size_t count, unsigned int flags)
+{
+    uint32_t frame = 0;
+
+    if (!(flags & PAGE_DMA32))
+        frame = take_from_zone(&page_zones[ZONE_NORMAL], count);
+    if (!frame)
+        frame = take_from_zone(&page_zones[ZONE_DMA32], count);
+    WRITE_ONCE(is_low, page_memory_is_low());
+    return frame;
+}
+
+static void give_run(uint32_t frame, size_t count)
+{
+    struct page_zone *zone = zone_of_frame(frame);
+    irqflags_t flags = spin_lock_irqsave(&zone->lock);
+
+    zone_give_locked(zone, frame, count);
+    spin_unlock_irqrestore(&zone->lock, flags);
+}
+
+/*
+ * Single pages, from the CPU's cache. Interrupts are off.
+ */
+
+static void cache_push(struct page_cache *cache, uint32_t frame)
+{
+    page_of_frame(frame)->state = PAGE_CACHED;
+    cache->frames[cache->count++] = frame;
+}
+
+static void cache_fill(struct page_cache *cache)
+{
+    uint32_t batch = cache_limit / 2;
+    uint32_t frame = take_run(batch, 0);
+
+    if (!frame) {
+        batch = 1;
+        frame = take_run(1, 0);
+    }
+    while (frame && batch-- > 0) /* the lowest address last, to be given out first */
+        cache_push(cache, frame + batch);
+}
+
+/* Gives back the @count pages that have been there longest, zone by zone. */
+static void cache_empty(struct page_cache *cache, uint32_t count)
+{
+    for (unsigned int id = 0; id < ZONE_COUNT; id++) {
+        struct page_zone *zone = &page_zones[id];
+
+        spin_lock(&zone->lock);
+        for (uint32_t i = 0; i < count; i++) {
+            if (zone_of_frame(cache->frames[i]) != zone)
+                continue;
+            page_of_frame(cache->frames[i])->state = PAGE_BODY;
+            zone_give_locked(zone, cache->frames[i], 1);
+        }
+        spin_unlock(&zone->lock);
+    }
+    cache->count -= count;
+    memmove(cache->frames, cache->frames + count, cache->count * sizeof(cache->frames[0]));
+}
+
+static uint32_t take_single(void)
+{
+    irqflags_t flags = irq_save();
+    struct page_cache *cache = this_cpu_ptr(page_cache);
+    uint32_t frame = 0;
+
+    if (unlikely(!cache->count))
+        cache_fill(cache);
+    if (likely(cache->count))
+        frame = cache->frames[--cache->count];
+    irq_restore(flags);
+    return frame;
+}
+
+static void give_single(uint32_t frame)
+{
+    irqflags_t flags = irq_save();
+    struct page_cache *cache = this_cpu_ptr(page_cache);
+
+    if (unlikely(cache->count >= cache_limit))
+        cache_empty(cache, cache->count / 2);
+    cache_push(cache, frame);
+    irq_restore(flags);
+}
+
+void page_cache_drain(void *unused)
+{
+    irqflags_t flags = irq_save();
+    struct page_cache *cache = this_cpu_ptr(page_cache);
+
+    (void)unused;
+    cache_empty(cache, cache->count);
+    irq_restore(flags);
+}
+
+/*
+ * The interface.
+ */
+
+static uint32_t take(size_t count, unsigned int flags)
+{
+    uint32_t frame = count == 1 && !(flags & PAGE_DMA32) ? take_single() : take_run(count, flags);
+
+    if (unlikely(!frame)) {
+        memory_reclaim(count);
+        frame = take_run(count, flags);
+    }
+    if (unlikely(READ_ONCE(is_low)))
+        memory_reclaim_soon();
+    return frame;
+}
+
+static void count_for_owner(uint16_t owner, int64_t pages)
+{
+    irqflags_t flags = irq_save();
+
+    owner_add(owner, pages);
+    irq_restore(flags);
+}
+
+void *page_alloc_for(size_t count, unsigned int flags, const char *owner, uintptr_t caller)
+{
+    struct page *page;
+    uint32_t frame;
+    void *pages;
+
+    if (unlikely(!page_sections))
+        return early_page_alloc(count);
+    if (!count || count > total_pages)
+        return NULL;
+    frame = take(count, flags);
+    if (unlikely(!frame))
+        return NULL;
+    page_debug_alloc(frame, count, caller);
+    page = page_of_frame(frame);
+    page->owner = owner_number(owner);
+    page->count = (uint32_t)count;
+    page->state = PAGE_USED;
+    count_for_owner(page->owner, (int64_t)count);
+    pages = frame_to_pointer(frame);
+    return flags & PAGE_ZERO ? memset(pages, 0, count * PAGE_SIZE) : pages;
+}
+
+void page_free_for(void *pages, uintptr_t caller)
+{
+    uint32_t frame, count;
+    struct page *page;
+
+    if (!pages)
+        return;
+    page = is_direct_map(pages) ? page_lookup(direct_map_to_phys(pages) >> PAGE_SHIFT) : NULL;
+    if (unlikely(!page || page->state != PAGE_USED || !IS_ALIGNED((uintptr_t)pages, PAGE_SIZE)))
+        page_bad_free(pages, caller);
+    frame = frame_of(pages);
+    count = page->count;
+    page->state = PAGE_BODY;
+    count_for_owner(page->owner, -(int64_t)count);
+    page_debug_free(frame, count, caller);
+    if (count == 1)
+        give_single(frame);
+    else
+        give_run(frame, count);
+}
+
+void *page_alloc(size_t count, unsigned int flags, const char *owner)
+{
+    return page_alloc_for(count, flags, owner, CALLER());
+}
+
+void page_free(void *pages)
+{
+    page_free_for(pages, CALLER());
+}
+
+void page_statistics(struct page_statistics *statistics)
+{
+    statistics->total_pages = total_pages;
+    statistics->free_pages = zone_free_pages();
+    statistics->kernel_pages = total_pages - managed_pages;
+    for (unsigned int cpu = 0; cpu < cpu_possible_count(); cpu++)
+        if (cpu == 0 || cpu_is_online(cpu))
+            statistics->free_pages += READ_ONCE(per_cpu_ptr(page_cache, cpu)->count);
+}
+
+/*
+ * Taking over from early memory.
+ */
+
+static size_t count_pages(const struct memory_range *ranges, size_t count)
+{
+    size_t pages = 0;
+
+    for (size_t i = 0; i < count; i++)
+        pages += ranges[i].length >> PAGE_SHIFT;
+    return pages;
+}
+
+int page_init(void)
+{
+    const struct memory_range *ranges;
+    size_t count = early_memory_ram(&ranges);
+
+    total_pages = count_pages(ranges, count);
+    if (!page_array_init())
+        return -ENOMEM;
+    cache_limit =
+        (uint32_t)CLAMP(total_pages / CACHE_MEMORY_PART, (size_t)4, (size_t)CACHE_PAGES_MAX);
+    low_pages = total_pages / LOW_MEMORY_PART;
+    count = early_memory_free(&ranges);
+    managed_pages = count_pages(ranges, count);
+    for (size_t i = 0; i < count; i++)
+        zone_add_fresh((uint32_t)(ranges[i].base >> PAGE_SHIFT),
+                       (uint32_t)((ranges[i].base + ranges[i].length) >> PAGE_SHIFT));
+    if (early_memory_lost_bytes())
+        log_warning("mm", "%lu KiB of RAM are not used: too far up, or in too many pieces",
+                    (unsigned long)(early_memory_lost_bytes() >> 10));
+    log_info("mm", "%zu MiB of RAM, %zu KiB of it used by the kernel", total_pages >> 8,
+             (total_pages - managed_pages) << 2);
+    return 0;
+}

@@ -1,0 +1,100 @@
+/*
+ * Getting memory back when it runs short.
+ *
+ * Two occasions. An allocation has failed: what may be done depends on where it was made. The
+ * heap's own reserves and this CPU's page cache can be emptied anywhere; the shrinkers and the
+ * other CPUs only from a task that holds no spinlock. And: free memory has become low; a task
+ * then shrinks the caches in the background, so that interrupt handlers, which can do little about
+ * it, find memory when they need it.
+ *
+ * Shrinkers run with preemption off. That keeps them from sleeping (might_sleep() would tell), and
+ * an allocation by one of them from coming back here.
+ */
+#include "mm/reclaim.h"
+
+#include "arch/irq.h"
+#include "kernel/init.h"
+#include "kernel/irq/ipi.h"
+#include "kernel/sched/preempt.h"
+#include "kernel/sched/task.h"
+#include "kernel/sync/wait_queue.h"
+#include "mm/page_internal.h"
+#include "mm/pool_internal.h"
+
+#define SHRINK_PAGES 64 /* asked for at a time in the background */
+#define FRUITLESS_PAUSE_NS                                                                         \
+    (100 * NS_PER_MS) /* nothing came back: this long nobody is asked again */
+
+static DEFINE_WAIT_QUEUE(reclaim_queue, "memory to run low");
+static bool is_wanted;       /* atomic: the task shall run */
+static uint64_t pause_until; /* atomic; ns */
+
+size_t memory_shrink(size_t pages)
+{
+    const struct memory_shrinker *shrinker;
+    size_t freed = 0;
+
+    preempt_disable();
+    registry_for_each(shrinker, memory_shrinker) {
+        if (freed >= pages)
+            break;
+        freed += shrinker->shrink(pages - freed);
+    }
+    preempt_enable();
+    return freed;
+}
+
+/* In a task that holds no spinlock and has not been called by a shrinker? */
+static bool may_call_others(void)
+{
+    return cpu_task() && cpu_preempt_count() == 0 && irq_is_enabled();
+}
+
+static void drain_cpu(void *unused)
+{
+    pool_cache_drain(unused);
+    page_cache_drain(unused);
+}
+
+void memory_reclaim(size_t pages)
+{
+    if (may_call_others()) {
+        memory_shrink(pages);
+        ipi_call_others(drain_cpu, NULL);
+    }
+    pool_cache_drain(NULL);
+    pool_release_all();
+    page_cache_drain(NULL);
+}
+
+void memory_reclaim_soon(void)
+{
+    if (!may_call_others() || clock_now_ns() < __atomic_load_n(&pause_until, __ATOMIC_RELAXED))
+        return;
+    if (!__atomic_exchange_n(&is_wanted, true, __ATOMIC_RELEASE)) /* pairs with reclaim_task() */
+        wake_one(&reclaim_queue);
+}
+
+static int reclaim_task(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        /* A cancel (poweroff) ends the wait; there is nothing to clean up. */
+        if (wait_event(&reclaim_queue, __atomic_exchange_n(&is_wanted, false, __ATOMIC_ACQUIRE),
+                       DEADLINE_NEVER))
+            return 0;
+        while (page_memory_is_low()) {
+            if (memory_shrink(SHRINK_PAGES) == 0) {
+                __atomic_store_n(&pause_until, deadline_after_ns(FRUITLESS_PAUSE_NS),
+                                 __ATOMIC_RELAXED);
+                break;
+            }
+        }
+    }
+}
+
+static int reclaim_start(void)
+{
+    return task_create("reclaim", reclaim_task, NULL, NULL);
+}
+INIT_HOOK(reclaim_start, INIT_SERVICE);
