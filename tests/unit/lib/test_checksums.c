@@ -1,0 +1,202 @@
+/*
+ * lib/crc32.h, lib/checksum.h and lib/hash.h: published vectors, and bit-by-bit references over
+ * random data, alignments and ways of cutting it up.
+ */
+#include "lib/byteorder.h"
+#include "lib/checksum.h"
+#include "lib/crc32.h"
+#include "lib/hash.h"
+
+#include "tests/unit/unit.h"
+
+static uint32_t naive_crc(uint32_t polynomial, const uint8_t *data, size_t size)
+{
+    uint32_t crc = ~0u;
+
+    for (size_t i = 0; i < size; i++) {
+        crc ^= data[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? polynomial : 0);
+    }
+    return ~crc;
+}
+
+static void test_crc_vectors(void **state)
+{
+    uint8_t zeros[32] = { 0 }, ones[32];
+
+    (void)state;
+    memset(ones, 0xff, sizeof(ones));
+    assert_int_equal(crc32("123456789", 9), 0xCBF43926);
+    assert_int_equal(crc32("", 0), 0);
+    assert_int_equal(crc32c("123456789", 9), 0xE3069283);
+    assert_int_equal(crc32c(zeros, 32), 0x8A9136AA); /* RFC 3720, B.4 */
+    assert_int_equal(crc32c(ones, 32), 0x62A8AB43);
+}
+
+static void test_crc_matches_reference(void **state)
+{
+    struct unit_random random = { 1 };
+    uint8_t data[400];
+
+    (void)state;
+    unit_random_fill(&random, data, sizeof(data));
+    for (size_t alignment = 0; alignment < 16; alignment++) {
+        for (size_t size = 0; size < 300; size++) {
+            size_t cut = unit_random_below(&random, size + 1);
+            const uint8_t *start = data + alignment;
+
+            assert_int_equal(crc32(start, size), naive_crc(0xEDB88320, start, size));
+            assert_int_equal(crc32c(start, size), naive_crc(0x82F63B78, start, size));
+            assert_int_equal(crc32_update(crc32(start, cut), start + cut, size - cut),
+                             crc32(start, size));
+        }
+    }
+}
+
+/* RFC 1071 in its own words, in host order of big-endian words. */
+static uint16_t naive_checksum(const uint8_t *data, size_t size)
+{
+    uint32_t sum = 0;
+
+    for (size_t i = 0; i < size; i += 2)
+        sum += (uint32_t)data[i] << 8 | (i + 1 < size ? data[i + 1] : 0);
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)~sum;
+}
+
+static void test_checksum_vector(void **state)
+{
+    static const uint8_t words[] = { 0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7 };
+
+    (void)state;
+    assert_int_equal(be16_to_cpu(checksum(words, sizeof(words))),
+                     (uint16_t)~0xddf2); /* RFC 1071, 3 */
+}
+
+static void test_checksum_matches_reference(void **state)
+{
+    struct unit_random random = { 2 };
+    uint8_t *data = malloc(70000), *copy = malloc(70000);
+
+    (void)state;
+    for (int round = 0; round < 3000; round++) {
+        size_t alignment = unit_random_below(&random, 16);
+        size_t size = unit_random_below(&random, round % 100 ? 200 : 66000);
+        size_t cut = unit_random_below(&random, size + 1);
+        uint8_t *start = data + alignment;
+        uint16_t want;
+
+        unit_random_fill(&random, start, size);
+        if (round % 3 == 0)
+            memset(start, 0xff, size); /* carries everywhere */
+        want = naive_checksum(start, size);
+        assert_int_equal(be16_to_cpu(checksum(start, size)), want);
+
+        uint32_t sum = checksum_combine(checksum_partial(start, cut, 0),
+                                        checksum_partial(start + cut, size - cut, 0), cut);
+
+        assert_int_equal(be16_to_cpu(checksum_fold(sum)), want);
+        cut &= ~(size_t)1;
+        sum = checksum_partial(start + cut, size - cut, checksum_partial(start, cut, 0));
+        assert_int_equal(be16_to_cpu(checksum_fold(sum)), want);
+
+        sum = checksum_copy(copy + round % 8, start, size, 0);
+        assert_int_equal(be16_to_cpu(checksum_fold(sum)), want);
+        assert_memory_equal(copy + round % 8, start, size);
+    }
+    free(data);
+    free(copy);
+}
+
+static bool is_zero_in_ones_complement(uint16_t x)
+{
+    return x == 0 || x == 0xffff;
+}
+
+static void assert_same_checksum(uint16_t a, uint16_t b)
+{
+    if (is_zero_in_ones_complement(a))
+        assert_true(is_zero_in_ones_complement(b));
+    else
+        assert_int_equal(a, b);
+}
+
+static void test_checksum_update(void **state)
+{
+    struct unit_random random = { 3 };
+
+    (void)state;
+    for (int round = 0; round < 20000; round++) {
+        uint16_t words[10], before16;
+        uint32_t before32, after32;
+        uint16_t sum;
+
+        unit_random_fill(&random, words, sizeof(words));
+        if (round % 4 == 0)
+            words[3] = 0;
+        sum = checksum(words, sizeof(words));
+        before16 = words[3];
+        words[3] = (uint16_t)(round % 5 ? unit_random_u64(&random) : 0);
+        sum = checksum_update16(sum, before16, words[3]);
+        assert_same_checksum(sum, checksum(words, sizeof(words)));
+
+        memcpy(&before32, words + 4, 4);
+        after32 = (uint32_t)unit_random_u64(&random);
+        memcpy(words + 4, &after32, 4);
+        sum = checksum_update32(sum, before32, after32);
+        assert_same_checksum(sum, checksum(words, sizeof(words)));
+    }
+    /* RFC 1624, 4: where the old equation went wrong. */
+    assert_int_equal(checksum_update16(0xDD2F, 0x5555, 0x3285), 0x0000);
+}
+
+/* The first of the authors' vectors: key 00..0f, messages of the bytes 0, 1, 2, ... */
+static void test_siphash_vectors(void **state)
+{
+    static const uint64_t vectors[] = {
+        0x726fdb47dd0e0e31u, 0x74f839c593dc67fdu, 0x0d6c8009d9a94f5au,
+        0x85676696d7fb7e2du, 0xcf2794e0277187b7u, 0x18765564cd99a68du,
+        0xcbc9466e58fee3ceu, 0xab0200f58b01d137u, 0x93f5f5799a932462u,
+    };
+    const struct hash_key key = { { 0x0706050403020100u, 0x0f0e0d0c0b0a0908u } };
+    uint8_t message[16];
+
+    (void)state;
+    for (uint8_t i = 0; i < 16; i++)
+        message[i] = i;
+    for (size_t size = 0; size < sizeof(vectors) / sizeof(vectors[0]); size++)
+        assert_true(hash_bytes(&key, message, size) == vectors[size]);
+    /* The example of the paper's appendix. */
+    assert_true(hash_bytes(&key, message, 15) == 0xa129ca6149be45e5u);
+    assert_true(hash_u64x2(&key, load_le64(message), load_le64(message + 8)) ==
+                hash_bytes(&key, message, 16));
+    assert_true(hash_string(&key, "abc") == hash_bytes(&key, "abc", 3));
+}
+
+static void test_byteorder(void **state)
+{
+    uint8_t bytes[] = { 0xaa, 1, 2, 3, 4, 5, 6, 7, 8, 0xaa };
+
+    (void)state;
+    assert_int_equal(load_be16(bytes + 1), 0x0102);
+    assert_int_equal(load_le16(bytes + 1), 0x0201);
+    assert_int_equal(load_be32(bytes + 1), 0x01020304);
+    assert_int_equal(load_le32(bytes + 1), 0x04030201);
+    assert_true(load_be64(bytes + 1) == 0x0102030405060708u);
+    assert_true(load_le64(bytes + 1) == 0x0807060504030201u);
+    store_be32(bytes + 1, 0xdeadbeef);
+    assert_int_equal(bytes[1], 0xde);
+    assert_int_equal(bytes[5], 5);
+    store_le16(bytes + 1, 0x1234);
+    assert_int_equal(bytes[1], 0x34);
+    assert_int_equal(cpu_to_be16(0x1234), 0x3412);
+    assert_int_equal(be32_to_cpu(cpu_to_be32(77)), 77);
+    assert_int_equal(cpu_to_le32(77), 77);
+}
+
+UNIT_TESTS(UNIT_TEST(test_crc_vectors), UNIT_TEST(test_crc_matches_reference),
+           UNIT_TEST(test_checksum_vector), UNIT_TEST(test_checksum_matches_reference),
+           UNIT_TEST(test_checksum_update), UNIT_TEST(test_siphash_vectors),
+           UNIT_TEST(test_byteorder))
