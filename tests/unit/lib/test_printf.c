@@ -94,9 +94,12 @@ static void test_random_integers(void **state)
 
 static void test_strings_and_characters(void **state)
 {
-    static const char *const texts[] = { "", "a", "hello",
-                                         "a longer text than the buffer of the "
-                                         "formatter, which has 64 characters" };
+    static const char *const texts[] = {
+        "",
+        "a",
+        "hello",
+        "a text longer than the buffer of the formatter, which has 64 characters",
+    };
     const char *volatile nothing = NULL; /* the compiler would warn of a plain NULL */
     char format[32];
 
