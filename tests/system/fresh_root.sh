@@ -2,8 +2,9 @@
 # fresh_root.sh [FOLDER] - show that `./nos run` lacks nothing on a bare machine.
 #
 # Makes a minimal Debian 12 (debootstrap, variant minbase: what every Debian has and nothing more)
-# in FOLDER, clones this repository into it, types `./nos run` inside by chroot, waits for the
-# prompt, types commands, and leaves by Ctrl-A X. Run it by hand, as root, and before a release;
+# in FOLDER, clones this repository into it, types `./nos run` inside by chroot (and again with
+# --iso, --uefi and --machine microvm), waits for the prompt, types commands, and leaves by
+# Ctrl-A X. Run it by hand, as root, and before a release;
 # it downloads some 300 MB of packages from the mirror this machine itself uses.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -16,8 +17,8 @@ mkdir -p "$root"
 root=$(cd "$root" && pwd)
 
 leave() {
-    for mounted in dev/pts dev proc; do
-        umount "$root/$mounted" 2>/dev/null || true
+    for mounted in dev proc; do
+        umount -R "$root/$mounted" 2>/dev/null || true
     done
     echo "fresh_root.sh: the root is kept in $root; remove it by: rm -rf $root"
 }
@@ -41,15 +42,16 @@ import sys
 import pexpect
 
 root = sys.argv[1]
-run = pexpect.spawn("chroot", [root, "/bin/sh", "-c", "cd /nos && exec ./nos run"],
-                    encoding="latin1", timeout=1800, echo=False)
-run.logfile_read = sys.stdout
-run.expect(r"[\r\n]\$ $")
-for line in ("version", "cpu", "memusage"):
-    run.send(line + "\r")
-    run.expect(r"[\r\n]\$ $", timeout=60)
-run.send("\x01x")
-run.expect(pexpect.EOF, timeout=60)
+for options in ("", "--smp 8 --iso", "--uefi", "--machine microvm"):
+    run = pexpect.spawn("chroot", [root, "/bin/sh", "-c", "cd /nos && exec ./nos run " + options],
+                        encoding="latin1", timeout=1800, echo=False)
+    run.logfile_read = sys.stdout
+    run.expect(r"[\r\n]\$ $")
+    for line in ("version", "cpu", "memusage"):
+        run.send(line + "\r")
+        run.expect(r"[\r\n]\$ $", timeout=60)
+    run.send("\x01x")
+    run.expect(pexpect.EOF, timeout=60)
 EOF
 echo
 echo "fresh_root.sh: ./nos run reached its prompt on a bare Debian 12, answered, and left by Ctrl-A X"
