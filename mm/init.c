@@ -1,10 +1,11 @@
 /*
- * Memory comes to life: pages, then the heap on top of them. Virtual ranges need no step of their
- * own (mm/vm.c).
+ * Memory comes to life: pages, then the heap on top of them. Virtual ranges work
+ * before that, and from here on without a limit.
  */
 #include "kernel/init.h"
 #include "mm/page_internal.h"
 #include "mm/pool_internal.h"
+#include "mm/vm_internal.h"
 
 static int memory_init(void)
 {
@@ -13,6 +14,7 @@ static int memory_init(void)
     if (error)
         return error;
     pool_init();
-    return kmalloc_init();
+    error = kmalloc_init();
+    return error ? error : vm_init();
 }
 INIT_HOOK(memory_init, INIT_MEMORY);

@@ -178,7 +178,7 @@ static uint32_t take(size_t count, unsigned int flags)
 {
     uint32_t frame = count == 1 && !(flags & PAGE_DMA32) ? take_single() : take_run(count, flags);
 
-    if (unlikely(!frame)) {
+    if (unlikely(!frame && !(flags & PAGE_NO_RECLAIM))) {
         memory_reclaim(count);
         frame = take_run(count, flags);
     }

@@ -139,6 +139,9 @@ void zone_add_fresh(uint32_t frame, uint32_t end);
  * Inside of page.c, for the rest of mm/.
  */
 
+/* More flags for page_alloc_for(), beside those of enum page_flags. */
+#define PAGE_NO_RECLAIM (1u << 8) /* the caller is content with less: fail at once */
+
 /** page_init() - the page allocator takes over from early memory. Return: 0 or -ENOMEM. */
 int page_init(void);
 
