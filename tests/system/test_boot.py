@@ -15,9 +15,9 @@ def test_machines(boot, machine, cpu):
 
 
 @pytest.mark.parametrize("machine", ["pc", "q35"])
-@pytest.mark.parametrize("how", ["iso", "uefi"])
-def test_multiboot2(boot, machine, how):
-    guest = boot(machine=machine, boot=how, cpus=2, memory="512")
+@pytest.mark.parametrize("uefi", [False, True], ids=["bios", "uefi"])
+def test_multiboot2(boot, machine, uefi):
+    guest = boot(machine=machine, boot="iso", uefi=uefi, cpus=2, memory="512")
     assert online_cpus(guest) == 2
     guest.poweroff()
 

@@ -40,3 +40,9 @@ def gdb_symbol(addresses, config=None):
                             check=True, capture_output=True, text=True).stdout
     return [line.split(" in section")[0] if " in section" in line else None
             for line in output.splitlines()]
+
+
+def make_disk(kind, output, parameters="", config=None):
+    """A bootable disk image (qcow2): kind mbr (BIOS) or gpt (BIOS and UEFI)."""
+    subprocess.run([ROOT / "scripts/make_disk", kind, output, parameters, kernel(config)], check=True, cwd=ROOT)
+    return output

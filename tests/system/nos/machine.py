@@ -15,7 +15,8 @@ class Machine:
     cpus: int = 1
     memory: str = "256"             # as QEMU's -m
     cpu: str = "max"                # max has what TCG can do; qemu64 has little: the fallbacks
-    boot: str = "pvh"               # pvh (-kernel), iso (BIOS and GRUB) or uefi (OVMF and GRUB)
+    boot: str = "pvh"               # pvh (-kernel), iso (by GRUB), or disk (whatever is in devices)
+    uefi: bool = False              # OVMF rather than SeaBIOS; not with pvh
     append: str = ""                # kernel parameters
     config: str = None              # which build, e.g. gcc-release; None: build.DEFAULT_CONFIG
     devices: list = dataclasses.field(default_factory=list)  # more QEMU options, e.g. ["-device", "x"]
@@ -35,8 +36,10 @@ class Machine:
     def _boot_options(self, folder):
         if self.boot == "pvh":
             return ["-kernel", str(build.kernel(self.config)), *(["-append", self.append] if self.append else [])]
+        firmware = ["-bios", str(OVMF)] if self.uefi else []
+        if self.boot == "disk":
+            return firmware
         iso = build.make_iso(pathlib.Path(folder) / "boot.iso", self.append, self.config)
-        firmware = ["-bios", str(OVMF)] if self.boot == "uefi" else []
         return [*firmware, "-boot", "d", "-cdrom", str(iso)]
 
     def command(self, folder, serial_fd, qmp_fd):
