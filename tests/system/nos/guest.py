@@ -94,7 +94,7 @@ class Guest:
     def status(self, line, timeout=None):
         """Run a command; return (its output, whether it succeeded), by the shell's own word."""
         output = self.run(line, timeout)
-        return output, self.run("status").strip() == "0"
+        return output, self.run("echo $?").strip() == "0"
 
     @property
     def log(self):
