@@ -22,9 +22,8 @@ def test_parameters(boot, append, told):
 
 
 @pytest.mark.parametrize("what", acpi_patch.PATCHES)
-def test_acpi_tables(start, what, tmp_path):
-    guest = start(cpus=2, devices=["-S", "-gdb", "chardev:gdb", "-chardev",
-                                   f"socket,id=gdb,path={tmp_path}/guest0/gdb.sock,server=on,wait=off"])
+def test_acpi_tables(start, what):
+    guest = start(cpus=2, devices=acpi_patch.STOPPED)
     acpi_patch.run(guest, what)
     guest.wait_prompt()
     assert "WARNING" in guest.log or "ERROR" in guest.log

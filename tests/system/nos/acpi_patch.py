@@ -26,14 +26,18 @@ def entry_point(config):
     raise ValueError("no PVH note")
 
 
+# What a guest that is to be patched is started with.
+STOPPED = ["-S", "-chardev", "socket,id=gdb,path=gdb.sock,server=on,wait=off", "-gdb", "chardev:gdb"]
+
+
 def run(guest, what):
-    """Let a guest that was started stopped (-S, gdb on FOLDER/gdb.sock) go on with broken tables."""
+    """Let a guest that was started STOPPED go on with broken tables."""
     script = f"import sys; sys.path.insert(0, {str(build.ROOT / 'tests/system')!r}); " \
              f"import nos.acpi_patch as patch; patch.inside_gdb({entry_point(guest.machine.config)}, {what!r})"
     done = subprocess.run(
         ["gdb", "-q", "-nx", "-batch", "-ex", "set architecture i386:x86-64",
-         "-ex", f"target remote {guest.folder / 'gdb.sock'}", "-ex", f"python {script}"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=60)
+         "-ex", "target remote gdb.sock", "-ex", f"python {script}"],
+        cwd=guest.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=60)
     assert "PATCHED" in done.stdout, done.stdout
 
 

@@ -41,7 +41,7 @@ class Guest:
 
     def __init__(self, folder, machine=None, **options):
         self.machine = machine or Machine(**options)
-        self.folder = pathlib.Path(folder)
+        self.folder = pathlib.Path(folder).absolute()  # QEMU's own: sockets there have short names
         self.folder.mkdir(parents=True, exist_ok=True)
         self._serial, serial_far = socket.socketpair()
         qmp_near, qmp_far = socket.socketpair()
@@ -49,7 +49,7 @@ class Guest:
         self._messages = open(self.folder / "qemu.log", "wb")
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            self.command, pass_fds=(serial_far.fileno(), qmp_far.fileno()), stdin=subprocess.DEVNULL,
+            self.command, cwd=self.folder, pass_fds=(serial_far.fileno(), qmp_far.fileno()), stdin=subprocess.DEVNULL,
             stdout=self._messages, stderr=subprocess.STDOUT,
             preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
         serial_far.close()
@@ -181,7 +181,7 @@ class Guest:
         """What a failed test shows of this guest."""
         lines = self.log_after_end().splitlines()
         messages = (self.folder / "qemu.log").read_text(errors="replace").strip()
-        return "\n".join(["QEMU command:", shlex.join(self.command), *([messages] if messages else []),
+        return "\n".join([f"QEMU command, in {self.folder}:", shlex.join(self.command), *([messages] if messages else []),
                           f"serial log ({self.folder}/serial.log), last lines:", *lines[-60:]])
 
     def log_after_end(self):
