@@ -2,8 +2,8 @@
  * Random numbers: a ChaCha20 generator, reseeded from every entropy source there is (RDSEED,
  * RDRAND, virtio-rng, jitter). Good enough for keys, sequence numbers, ports and ids.
  *
- * Context of everything here: any, interrupts may be off; never sleeps, never fails. Before the
- * generator is seeded (INIT_CORE) it gives what the CPU and the clock give.
+ * Context of everything here: any, interrupts may be off; never sleeps, never fails. The
+ * first use seeds it from what answers at once.
  */
 #pragma once
 

@@ -140,10 +140,11 @@ size_t strlcat(char *to, const char *from, size_t size)
     return used + strlcpy(to + used, from, size - used);
 }
 
-void memzero_explicit(void *data, size_t size)
+/* Not inlined: so the compiler cannot know that nobody looks at @data again. */
+__noinline void memzero_explicit(void *data, size_t size)
 {
     memset(data, 0, size);
-    __asm__ volatile("" : : "r"(data) : "memory"); /* somebody might look: keep the memset */
+    compiler_barrier();
 }
 
 bool memory_is_equal_constant_time(const void *a, const void *b, size_t size)
