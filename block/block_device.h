@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "block/request.h"
+#include "kernel/sync/mutex.h"
 #include "kernel/sync/spinlock.h"
 #include "kernel/time/timer.h"
 #include "lib/compiler.h"
@@ -32,9 +33,12 @@ struct block_device_ops {
     /* Reap completions without an interrupt: before interrupts work, and when one seems lost. */
     void (*poll)(struct block_device *device);
     /*
-     * A request's deadline has passed: take back every request of the device (abort, reset), and
-     * block_complete() each, the overdue with -ETIMEDOUT, the others with -EAGAIN (they are sent
-     * again). Context: task. Return: 0 the device works again; -errno: it is given up.
+     * A deadline has passed, or the driver asked by block_device_recover(): reset the device so
+     * that it lets go of all memory, then block_complete() each request in flight with -EAGAIN: the
+     * overdue end with -ETIMEDOUT, the others are sent again. No submit() comes meanwhile.
+     * Context: task. Return: 0 the device works again; -errno: it is given up, and what is
+     * in flight ends with -EIO: the driver has taken the device's access to memory away (bus
+     * mastering).
      */
     int (*recover)(struct block_device *device);
     /* Optional: the last reference is gone; free the driver's state. Context: task. */
@@ -43,12 +47,13 @@ struct block_device_ops {
 
 /* What the device can take in one request; the block layer splits to fit. Const after register. */
 struct block_limits {
-    uint32_t logical_block_size; /* bytes: 512 or 4096 */
-    uint32_t max_sectors;        /* per request */
-    uint32_t max_segments;       /* per request, at least 1 */
-    uint32_t max_segment_bytes;  /* per segment */
+    uint32_t logical_block_size;  /* bytes: 512 or 4096 */
+    uint32_t max_sectors;         /* per request */
+    uint32_t max_segments;        /* per request, at least 1 */
+    uint32_t max_segment_bytes;   /* per segment */
     uint32_t max_discard_sectors; /* 0: no discard */
-    uint32_t queue_depth;        /* requests in flight that the device can hold; for information */
+    uint32_t boundary_mask; /* middle segments start and end on it: 4095 for NVMe's PRPs; or 0 */
+    uint32_t queue_depth;   /* requests in flight that the device can hold; for information */
 };
 
 enum block_device_flags {
@@ -65,7 +70,7 @@ struct block_statistics { /* all atomic; statistics only */
 };
 
 struct block_device {
-    char name[BLOCK_NAME_MAX]; /* "vda", "sda", "nvme0n1", "vda1"; const */
+    char name[BLOCK_NAME_MAX];          /* "vda", "sda", "nvme0n1", "vda1"; const */
     const struct block_device_ops *ops; /* const; of the whole disk for a partition */
     struct block_limits limits;         /* const */
     unsigned int flags;                 /* const but READ_ONLY, which may be set later */
@@ -81,12 +86,16 @@ struct block_device {
     bool is_gone;            /* atomic */
     const char *claimed_by;  /* guarded by the device table's lock; see block_claim() */
     struct list_node table_node;
-    struct spinlock lock;    /* rank: LOCK_RANK_BLOCK_QUEUE */
+    struct spinlock lock;                     /* rank: LOCK_RANK_BLOCK_QUEUE */
     struct list waiting __guarded_by(lock);   /* not in the ring yet */
     struct list in_flight __guarded_by(lock); /* the driver has them */
     unsigned int plug_count __guarded_by(lock);
     bool is_recovering __guarded_by(lock);
+    bool is_ring_full __guarded_by(lock);      /* until the next completion */
+    uint32_t ring_sequence __guarded_by(lock); /* times room was made in the ring */
+    uint64_t timer_ns __guarded_by(lock);      /* what the timer is set to; 0: not armed */
     struct timer deadline_timer;
+    struct list_node recovery_node; /* guarded by the recovery task's lock */
 };
 
 /**
@@ -101,8 +110,28 @@ int __must_check block_device_register(struct block_device *device, const char *
 /** block_device_remove() - the device is gone: waiting and new requests fail with -ENODEV. Task. */
 void block_device_remove(struct block_device *device);
 
-/** block_complete() - the driver is done with @request. Context: any, also interrupt. */
+/** block_complete() - the driver is done with @request. Context: softirq or task. */
 void block_complete(struct block_request *request, int error);
+
+/** block_device_retry() - there is room in a ring that this disk shares with others. As above. */
+void block_device_retry(struct block_device *device);
+
+/** block_device_recover() - the driver found its device broken: ops->recover() soon. Any context.
+ */
+void block_device_recover(struct block_device *device);
+
+/*
+ * Completions out of the interrupt: the handler schedules its queue's poll, which then runs in
+ * SOFTIRQ_BLOCK on the same CPU. Embedded in the driver's queue; the driver locks: two CPUs may run
+ * it at once.
+ */
+struct block_poll {
+    struct list_node node; /* guarded by its CPU's list, interrupts off */
+    bool is_scheduled;     /* atomic */
+    void (*run)(struct block_poll *poll);
+};
+void block_poll_init(struct block_poll *poll, void (*run)(struct block_poll *poll));
+void block_poll_schedule(struct block_poll *poll); /* Context: any */
 
 /** block_device_find() - counted reference by name, NULL if there is none. Context: any. */
 struct block_device *block_device_find(const char *name);

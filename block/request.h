@@ -18,7 +18,9 @@
 #include "mm/scatter.h"
 
 #define SECTOR_SHIFT 9
-#define SECTOR_SIZE  (1UL << SECTOR_SHIFT) /* the unit of every lba_t, whatever the device's block */
+#define SECTOR_SIZE                                                                                \
+    (1UL << SECTOR_SHIFT) /* the unit of every lba_t, whatever the device's block                  \
+                           */
 
 struct block_device;
 
@@ -37,9 +39,9 @@ struct block_request {
     /* set by the caller */
     struct block_device *device;
     enum block_operation operation;
-    unsigned int flags;  /* enum block_flags */
-    lba_t lba;           /* first sector; of the partition when @device is one */
-    uint64_t sectors;    /* 0 for BLOCK_FLUSH */
+    unsigned int flags;                     /* enum block_flags */
+    lba_t lba;                              /* first sector; of the partition when @device is one */
+    uint64_t sectors;                       /* 0 for BLOCK_FLUSH */
     const struct scatter_segment *segments; /* data; their lengths add up to sectors * 512 */
     size_t segment_count;
     uint64_t deadline_ns; /* absolute; 0: BLOCK_TIMEOUT_NS from submission */
@@ -55,6 +57,7 @@ struct block_request {
     void *driver_data;
     uint64_t submitted_ns;
     lba_t device_lba; /* on the whole disk */
+    uint8_t tries;
 };
 
 #define BLOCK_TIMEOUT_NS (30ULL * 1000000000)
