@@ -251,8 +251,7 @@ int virtio_device_register(struct virtio_device *device)
     if (error) {
         log_error("virtio", "%s: %s does not start: %s", device->name, driver->name,
                   errno_text(error));
-        virtio_stop(device);
-        return error;
+        return error; /* the probe has stopped it */
     }
     device->driver = driver;
     return 0;

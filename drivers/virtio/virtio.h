@@ -146,7 +146,7 @@ bool virtio_needs_reset(struct virtio_device *device);
 struct virtio_driver {
     const char *name;
     uint32_t id; /* enum virtio_id */
-    /* 0: taken; -errno: failed, logged by the caller, device stopped. Context: task. */
+    /* 0: taken; -errno: failed, after virtio_stop(); logged by the caller. Context: task. */
     int (*probe)(struct virtio_device *device);
 };
 
