@@ -1,0 +1,77 @@
+/*
+ * Shutting down in order, then trying the ways to switch off or reset.
+ */
+#include "kernel/power/power.h"
+
+#include "arch/cpu.h"
+#include "kernel/log.h"
+#include "lib/atomic.h"
+
+static atomic_bool is_going_down;
+
+static void run_shutdown_hooks(void)
+{
+    const struct shutdown_hook *hook;
+
+    for (unsigned int level = 0; level < SHUTDOWN_LEVEL_COUNT; level++) {
+        registry_for_each(hook, shutdown_hook) {
+            if (hook->level == level)
+                hook->run();
+        }
+    }
+}
+
+/* The method that comes after @last in the order, @last NULL for the first. */
+static const struct power_method *next_method(const struct power_method *last)
+{
+    const struct power_method *method;
+    const struct power_method *next = NULL;
+
+    registry_for_each(method, power_method) {
+        if (last && method->order <= last->order)
+            continue;
+        if (!next || method->order < next->order)
+            next = method;
+    }
+    return next;
+}
+
+/* Two sessions may ask at once: the second waits for the end of the first. */
+static void shut_down(const char *what)
+{
+    if (atomic_exchange(&is_going_down, true))
+        cpu_halt_forever();
+    log_info("power", "%s", what);
+    run_shutdown_hooks();
+}
+
+void power_off(void)
+{
+    const struct power_method *method = NULL;
+
+    shut_down("powering off");
+    while ((method = next_method(method)) != NULL) {
+        if (method->poweroff)
+            method->poweroff();
+    }
+    log_error("power", "no way to switch off works here; it is safe to do so by hand");
+    run_shutdown_hooks();
+    cpu_halt_forever();
+}
+
+void power_reset_now(void)
+{
+    const struct power_method *method = NULL;
+
+    while ((method = next_method(method)) != NULL) {
+        if (method->reset)
+            method->reset();
+    }
+    cpu_reset();
+}
+
+void power_reboot(void)
+{
+    shut_down("rebooting");
+    power_reset_now();
+}

@@ -1,0 +1,53 @@
+/*
+ * Switching the machine off, and on again.
+ *
+ * What must happen before is registered where it belongs:
+ *
+ *     static void vfs_shutdown(void) { ... sync, with a deadline of its own ... }
+ *     SHUTDOWN_HOOK(vfs_shutdown, SHUTDOWN_FILES);
+ *
+ * and so are the ways to do it (POWER_METHOD), which are tried in their order until one works.
+ */
+#pragma once
+
+#include "lib/compiler.h"
+#include "lib/registry.h"
+
+enum shutdown_level {
+    SHUTDOWN_LOG,     /* the log comes back to the consoles */
+    SHUTDOWN_SERVICE, /* network services end */
+    SHUTDOWN_FILES,   /* file systems are synced and detached */
+    SHUTDOWN_DEVICE,  /* disks flush their caches */
+    SHUTDOWN_CONSOLE, /* the last lines get out */
+    SHUTDOWN_LEVEL_COUNT
+};
+
+struct shutdown_hook {
+    const char *name;
+    void (*run)(void); /* task context; ends in bounded time; logs its own errors */
+    enum shutdown_level level;
+};
+
+#define SHUTDOWN_HOOK(function, level_)                                                            \
+    REGISTRY_ENTRY(shutdown_hook, function##_shutdown_hook,                                        \
+                   { .name = #function, .run = (function), .level = (level_) })
+
+struct power_method {
+    const char *name;
+    unsigned int order; /* lower ones are tried first */
+    /* Both: any context, also after a panic: no locks, no sleeping. They return when it did not
+     * work, after a bounded wait. Each is optional. */
+    void (*poweroff)(void);
+    void (*reset)(void);
+};
+
+#define POWER_METHOD(symbol, ...) REGISTRY_ENTRY(power_method, symbol, __VA_ARGS__)
+
+/** power_off() - shut down and switch off; halts with a message when no method works. Task. */
+void __noreturn power_off(void);
+
+/** power_reboot() - shut down and reset. Task. */
+void __noreturn power_reboot(void);
+
+/** power_reset_now() - reset at once, without shutting down: for panic. Any context. */
+void __noreturn power_reset_now(void);
