@@ -1,0 +1,110 @@
+/*
+ * panic: break the kernel in one of several ways, to see what it says.
+ */
+#include "kernel/panic.h"
+#include "arch/cpu.h"
+#include "arch/irq.h"
+#include "kernel/sched/preempt.h"
+#include "kernel/sync/spinlock.h"
+#include "kernel/time/clock.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "shell/command.h"
+
+static void panic_direct(void)
+{
+    panic("asked for by the panic command");
+}
+
+static void panic_pagefault(void)
+{
+    volatile uint8_t *nowhere = (volatile uint8_t *)0xffffdead00000000ull;
+
+    *nowhere = 1;
+}
+
+static void panic_divzero(void)
+{
+    volatile int zero = 0;
+    volatile int quotient = 1 / zero;
+
+    (void)quotient;
+}
+
+static void panic_ud(void)
+{
+    __builtin_trap();
+}
+
+static void panic_null(void)
+{
+    void (*volatile function)(void) = NULL;
+
+    function();
+}
+
+/* Not a tail call, and a frame that is used: the compiler would make a loop of it otherwise. */
+static __noinline unsigned int recurse(unsigned int depth)
+{
+    volatile uint8_t frame[256];
+
+    frame[depth % sizeof(frame)] = (uint8_t)depth;
+    if (depth == UINT32_MAX) /* never: the stack is smaller */
+        return 0;
+    return recurse(depth + 1) + frame[(depth + 1) % sizeof(frame)];
+}
+
+static void panic_stack(void)
+{
+    volatile unsigned int sum = recurse(0);
+
+    (void)sum;
+}
+
+static DEFINE_SPINLOCK(panic_lock, "panic command", LOCK_RANK_NONE);
+
+/* Waits for a lock that its own CPU holds. */
+static void panic_deadlock(void) __no_thread_safety_analysis
+{
+    spin_lock(&panic_lock);
+    spin_lock(&panic_lock);
+}
+
+/* For the watchdog of the other CPUs to find. */
+static void panic_stuck(void)
+{
+    irq_disable();
+    for (;;)
+        cpu_relax();
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} ways[] = {
+    { "direct", panic_direct },     { "pagefault", panic_pagefault },
+    { "divzero", panic_divzero },   { "ud", panic_ud },
+    { "stack", panic_stack },       { "null", panic_null },
+    { "deadlock", panic_deadlock }, { "stuck", panic_stuck },
+};
+
+static int panic_command(struct shell *shell, int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "direct";
+
+    if (argc > 2)
+        return -EINVAL;
+    for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+        if (strcmp(ways[i].name, name) == 0) {
+            ways[i].run();
+            shell_error(shell, "%s did not stop the kernel", name);
+            return -EIO;
+        }
+    }
+    shell_error(shell, "%s is no way to panic", name);
+    return -EINVAL;
+}
+SHELL_COMMAND(panic, "panic [direct|pagefault|divzero|ud|stack|null|deadlock|stuck]",
+              "break the kernel, to see what it says\n"
+              "stuck: a CPU spins with interrupts off until another one's watchdog finds it.",
+              panic_command, CMD_NORMAL);

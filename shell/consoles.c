@@ -1,0 +1,118 @@
+/*
+ * A session on each console that console= selects, and run="...".
+ */
+#include "drivers/char/console.h"
+#include "kernel/init.h"
+#include "kernel/log.h"
+#include "kernel/parameter.h"
+#include "kernel/power/power.h"
+#include "kernel/sched/task.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "shell/session.h"
+
+static const char *selected;    /* console=; NULL: all. Const after the parameters, as the next */
+static const char *run_at_boot; /* run= */
+static unsigned int held;       /* sessions that hold the log; const after sessions_start() */
+
+static int set_console(const char *value)
+{
+    if (strcmp(value, "serial") != 0 && strcmp(value, "vga") != 0)
+        return -EINVAL;
+    selected = value;
+    return 0;
+}
+PARAMETER(console, "console", "serial|vga", "where the shell is: there alone (else on both)",
+          set_console);
+
+static int set_run(const char *value)
+{
+    run_at_boot = value;
+    return 0;
+}
+PARAMETER(run, "run", "\"COMMAND; ...\"", "commands that the first shell runs before its prompt",
+          set_run);
+
+static void session_write(struct shell *shell, const char *text, size_t length)
+{
+    struct console *console = shell_context(shell);
+
+    console->write(console, text, length);
+}
+
+static void session_type(void *context, const char *bytes, size_t length)
+{
+    shell_input(context, bytes, length);
+}
+
+static const struct shell_ops session_ops = { .write = session_write };
+
+static void run_boot_commands(struct shell *shell)
+{
+    shell_printf(shell, "$ %s\n", run_at_boot);
+    int status = shell_run(shell, run_at_boot);
+    if (status)
+        log_warning("shell", "run= ended with %s", errno_name(status));
+}
+
+static int session_task(void *arg)
+{
+    struct shell *shell = arg;
+
+    shell_interact(shell);
+}
+
+static int first_session_task(void *arg)
+{
+    struct shell *shell = arg;
+
+    if (run_at_boot)
+        run_boot_commands(shell);
+    shell_interact(shell);
+}
+
+static int start_session(struct console *console, bool is_first)
+{
+    struct shell *shell = shell_create(console->name, &session_ops, console, SHELL_INTERACTIVE);
+
+    if (!shell)
+        return -ENOMEM;
+    int error =
+        task_create(console->name, is_first ? first_session_task : session_task, shell, NULL);
+    if (error) {
+        shell_destroy(shell);
+        return error;
+    }
+    log_console_hold();
+    held++;
+    console_set_input(console, session_type, shell);
+    return 0;
+}
+
+static int sessions_start(void)
+{
+    bool is_first = true;
+
+    for (struct console *console = console_first(); console; console = console->next) {
+        if (selected && strcmp(console->name, selected) != 0)
+            continue;
+        int error = start_session(console, is_first);
+        if (error)
+            log_error("shell", "no session on %s: %s", console->name, errno_text(error));
+        else
+            is_first = false;
+    }
+    if (is_first)
+        log_warning("shell", "no console%s%s to start a session on", selected ? " " : "",
+                    selected ? selected : "");
+    return 0;
+}
+INIT_HOOK(sessions_start, INIT_APP);
+
+/* From here on the user sees what happens. */
+static void sessions_shutdown(void)
+{
+    for (; held > 0; held--)
+        log_console_release();
+}
+SHUTDOWN_HOOK(sessions_shutdown, SHUTDOWN_LOG);
