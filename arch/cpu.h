@@ -18,7 +18,10 @@ struct seq_writer;
 /** cpu_current() - logical number of this CPU, 0 is the BSP. Stable only with preemption off. */
 static inline unsigned int cpu_current(void);
 
-/** cpu_possible_count() - CPUs the firmware lists (at most CPU_MAX); known from INIT_ARCH on. */
+/**
+ * cpu_possible_count() - CPUs the firmware lists (at most CPU_MAX), the BSP included
+ * 1 until the ACPI tables have been read (INIT_CORE, hook apic_init); then their per-CPU areas exist.
+ */
 unsigned int cpu_possible_count(void);
 
 /** cpu_is_online() - has CPU @cpu been started and entered the scheduler? Context: any. */
@@ -36,6 +39,13 @@ static inline struct task *cpu_task(void);
 
 /** cpu_set_task() - called by the scheduler, interrupts off, around the switch. */
 static inline void cpu_set_task(struct task *task);
+
+/*
+ * The value that compiled code puts at the end of each stack frame and checks on return. It follows
+ * the task: the scheduler sets it together with cpu_set_task(). Interrupts off.
+ */
+static inline void cpu_set_stack_canary(uintptr_t canary);
+static inline uintptr_t cpu_stack_canary(void);
 
 /*
  * Preemption counter of this CPU: 0 = the running task may be preempted. The scheduler gives these

@@ -26,8 +26,9 @@ struct irq_route {
     unsigned int vector;  /* the architecture's number there */
     uint64_t msi_address; /* for a message-signalled source: what the device writes, and where */
     uint32_t msi_data;
-    unsigned int gsi;     /* for a line source */
+    unsigned int gsi;     /* for a line source; IRQ_ROUTE_NO_GSI otherwise */
 };
+#define IRQ_ROUTE_NO_GSI UINT32_MAX
 
 enum irq_trigger { IRQ_TRIGGER_EDGE, IRQ_TRIGGER_LEVEL };
 enum irq_polarity { IRQ_ACTIVE_HIGH, IRQ_ACTIVE_LOW };

@@ -15,7 +15,8 @@
 #include "arch/percpu_base.h"
 #include "lib/compiler.h"
 
-#define DEFINE_PER_CPU(type, name) __attribute__((used, section(".percpu"))) __typeof__(type) name
+#define DEFINE_PER_CPU(type, name)                                                                 \
+    __attribute__((used, section(PERCPU_SECTION))) __typeof__(type) name
 #define DECLARE_PER_CPU(type, name) extern __typeof__(type) name
 
 #define this_cpu_ptr(name) ((__typeof__(&(name)))((uintptr_t)&(name) + percpu_offset()))

@@ -6,6 +6,14 @@
 
 #include <stdint.h>
 
+/* On the host a C identifier, so that the linker gives the section its bounds and the address
+ * sanitizer puts nothing between the variables. */
+#if __STDC_HOSTED__
+#define PERCPU_SECTION "percpu"
+#else
+#define PERCPU_SECTION ".percpu"
+#endif
+
 /** percpu_offset() - offset of the running CPU's copy. Context: any. */
 static inline uintptr_t percpu_offset(void);
 

@@ -16,13 +16,9 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 
-static uint64_t origin;
-__weak void clock_start(uint64_t c) { origin = c; }
-__weak uint64_t clock_read_ns(void) { return (cpu_cycle_counter() - origin) / 2; }
 __weak void spin_lock_init(struct spinlock *lock, const char *name, enum lock_rank rank) { lock->name = name; lock->rank = (uint16_t)rank; }
 __weak irqflags_t spin_lock_irqsave(struct spinlock *lock) { (void)lock; return irq_save(); }
 __weak void spin_unlock_irqrestore(struct spinlock *lock, irqflags_t f) { (void)lock; irq_restore(f); }
-__weak void cpu_halt_forever(void) { for (;;) __asm__ volatile("cli; hlt"); }
 __weak void *page_alloc(size_t c, unsigned f, const char *o) { (void)c; (void)f; (void)o; return NULL; }
 __weak void panic(const char *format, ...)
 {
@@ -35,10 +31,5 @@ __weak void panic_exception(const struct cpu_registers *r, const char *format, .
     port_write32(0xf4, 1); cpu_halt_forever();
 }
 __weak void nmi_handle(struct cpu_registers *r) { (void)r; }
-__weak uintptr_t percpu_offset_of(unsigned int cpu) { (void)cpu; return percpu_offset(); }
-__weak unsigned int cpu_possible_count(void) { return 1; }
-__weak bool cpu_is_online(unsigned int c) { return c == 0; }
-void interrupt_dispatch(struct cpu_registers *r);
-__weak void interrupt_dispatch(struct cpu_registers *r) { if (r->vector < 32) exception_handle(r); }
 void __noreturn __stack_chk_fail(void);
 __weak void __stack_chk_fail(void) { panic("stack smashed in the caller of %p", __builtin_return_address(0)); }

@@ -56,6 +56,18 @@ static inline void cpu_set_task(struct task *task)
     __asm__ volatile("movq %0, %%gs:%c1" : : "r"(task), "i"(CPU_LOCAL_TASK) : "memory");
 }
 
+static inline void cpu_set_stack_canary(uintptr_t canary)
+{
+    __asm__ volatile("movq %0, %%gs:%c1" : : "r"(canary), "i"(CPU_LOCAL_STACK_CANARY) : "memory");
+}
+
+static inline uintptr_t cpu_stack_canary(void)
+{
+    uintptr_t canary;
+    __asm__ volatile("movq %%gs:%c1, %0" : "=r"(canary) : "i"(CPU_LOCAL_STACK_CANARY));
+    return canary;
+}
+
 static inline void cpu_preempt_count_add(int delta)
 {
     __asm__ volatile("addl %0, %%gs:%c1"

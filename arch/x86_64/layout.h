@@ -39,3 +39,6 @@
 /* Who started us, as boot.S tells x86_64_start(). */
 #define BOOT_BY_MULTIBOOT2 2
 #define BOOT_BY_PVH        3
+
+/* sizeof(struct ap_slot), smp.c and trampoline.S. */
+#define AP_SLOT_SIZE 40

@@ -7,6 +7,7 @@
 #include "arch/x86_64/layout.h"
 #include "arch/x86_64/linker.h"
 #include "arch/x86_64/mmu_internal.h"
+#include "arch/x86_64/trampoline.h"
 #include "kernel/boot/boot_info.h"
 #include "kernel/panic.h"
 #include "lib/errno.h"
@@ -104,6 +105,7 @@ void mmu_init(void)
     map_loader_range(boot_info()->info_base, boot_info()->info_length);
     map_loader_range(boot_info()->initrd_base, boot_info()->initrd_length);
     page_table_use_early_memory(false);
+    trampoline_reserve();
 
     cr3_write(kernel_space.root_paddr);
     mmu_flush_local(0, SIZE_MAX);

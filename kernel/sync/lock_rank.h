@@ -45,6 +45,7 @@ enum lock_rank {
     LOCK_RANK_ADDRESS_SPACE,
     LOCK_RANK_SLAB,
     LOCK_RANK_PAGE_ZONE,
+    LOCK_RANK_INTERRUPT_CONTROLLER,
     LOCK_RANK_RANDOM,
     LOCK_RANK_LOG,         /* anything may log */
     LOCK_RANK_CONSOLE,     /* serial and screen output */
