@@ -363,6 +363,7 @@ void machine_start(void)
 
     assert_true(memory != MAP_FAILED);
     host_physical_base = (uintptr_t)memory;
+    host_physical_size = MACHINE_BYTES;
     host_cpu.task = &boot_task;
     /* Real memory is not clear when it is switched on: what nobody clears must not be relied on. */
     for (size_t i = 0; i < info.memory_count; i++)
