@@ -1,5 +1,9 @@
 /*
  * Mutex: sleeps when contended, FIFO hand-over, owner known. Context of all: task, may sleep.
+ *
+ * Taking and giving back a mutex that nobody else wants is one atomic instruction each. With others
+ * waiting, the unlock makes the longest waiter the owner before it runs: nobody can come in between
+ * and starve it.
  */
 #pragma once
 
@@ -9,15 +13,18 @@
 #include "kernel/sync/wait_queue.h"
 
 struct __capability("mutex") mutex {
-    struct task *owner; /* atomic */
-    struct wait_queue waiters;
-    enum lock_rank rank;   /* const after init */
-    uintptr_t acquired_at; /* written by the owner */
-    struct list_node held_node; /* in the owner's list of held mutexes; debug builds */
+    uintptr_t owner;           /* struct task, with MUTEX_CONTENDED in bit 0; atomic */
+    struct wait_queue waiters; /* the bit is changed with its lock held */
+    enum lock_rank rank;       /* const after init */
+    uintptr_t acquired_at;     /* written by the owner */
 };
 
+#define MUTEX_CONTENDED 1u /* there are waiters: the unlock must go through the queue */
+
 #define MUTEX_INIT(variable, name_, rank_)                                                         \
-    { .waiters = WAIT_QUEUE_INIT(variable.waiters, name_), .rank = (rank_) }
+    {                                                                                              \
+        .waiters = WAIT_QUEUE_INIT(variable.waiters, name_), .rank = (rank_)                       \
+    }
 #define DEFINE_MUTEX(variable, name_, rank_) struct mutex variable = MUTEX_INIT(variable, name_, rank_)
 
 void mutex_init(struct mutex *mutex, const char *name, enum lock_rank rank);
@@ -28,4 +35,5 @@ int __must_check mutex_lock_deadline(struct mutex *mutex, uint64_t deadline_ns)
     __try_acquires(0, mutex);
 bool mutex_trylock(struct mutex *mutex) __try_acquires(true, mutex);
 void mutex_unlock(struct mutex *mutex) __releases(mutex);
-void mutex_assert_held(const struct mutex *mutex);
+/** mutex_assert_held() - panics unless the calling task owns it; nothing in release builds. */
+void mutex_assert_held(const struct mutex *mutex) __asserts_held(mutex);

@@ -1,19 +1,31 @@
 /*
- * Readers-writer lock that sleeps; writers are not starved: a waiting writer holds off new readers.
- * Context of all: task, may sleep. Not recursive.
+ * Readers-writer lock that sleeps; FIFO: a waiting writer holds off new readers, and readers that
+ * wait behind it go in together when it is done. Context of all: task, may sleep. Not recursive.
+ *
+ * Without waiters, taking and giving back are one atomic instruction each.
  */
 #pragma once
+
+#include <stdint.h>
 
 #include "kernel/sync/wait_queue.h"
 
 struct __capability("rwlock") rwlock {
-    struct spinlock lock; /* rank: LOCK_RANK_WAIT_QUEUE - 1 family, see docs/LOCKING.md */
-    int readers __guarded_by(lock); /* -1: a writer holds it */
-    unsigned int writers_waiting __guarded_by(lock);
-    struct wait_queue read_waiters;
-    struct wait_queue write_waiters;
-    enum lock_rank rank; /* const after init */
+    uint32_t state;            /* readers times RWLOCK_READER, and the two bits; atomic */
+    struct wait_queue waiters; /* guards RWLOCK_CONTENDED too */
+    enum lock_rank rank;       /* const after init */
 };
+
+#define RWLOCK_CONTENDED 1u /* there are waiters */
+#define RWLOCK_WRITER    2u /* a writer holds it */
+#define RWLOCK_READER    4u /* one reader more */
+
+#define RWLOCK_INIT(variable, name_, rank_)                                                        \
+    {                                                                                              \
+        .waiters = WAIT_QUEUE_INIT(variable.waiters, name_), .rank = (rank_)                       \
+    }
+#define DEFINE_RWLOCK(variable, name_, rank_)                                                      \
+    struct rwlock variable = RWLOCK_INIT(variable, name_, rank_)
 
 void rwlock_init(struct rwlock *lock, const char *name, enum lock_rank rank);
 void rwlock_read_lock(struct rwlock *lock) __acquires_shared(lock);

@@ -2,7 +2,9 @@
  * Spinlock: ticket lock, FIFO. Holding one disables preemption; one that an interrupt handler or
  * softirq also takes is always taken by spin_lock_irqsave(). Never sleep while holding one.
  *
- * A lock that spins for SPINLOCK_DEADLOCK_NS names both holders and panics.
+ * A lock that spins for SPINLOCK_DEADLOCK_NS names both holders and panics. Debug builds check at
+ * each acquisition: the rank (lock_rank.h), and that a lock used by handlers is never taken where a
+ * handler could interrupt its holder.
  */
 #pragma once
 
@@ -14,15 +16,27 @@
 #include "lib/compiler.h"
 #include "lib/types.h"
 
+#define SPINLOCK_DEADLOCK_NS 8000000000ULL /* emulated CPUs may lose the host's for a second */
+
 struct __capability("spinlock") spinlock {
-    uint32_t tickets;       /* low half: serving, high half: next; atomic */
-    uint16_t owner_cpu;     /* CPU number + 1; 0 when free; written by the holder */
-    uint16_t rank;          /* enum lock_rank; const after init */
-    const char *name;       /* const after init */
-    uintptr_t acquired_at;  /* caller's address; written by the holder */
+    union {
+        uint32_t tickets; /* both halves; atomic */
+        struct {
+            uint16_t serving; /* the low half: who may enter; written by the holder */
+            uint16_t next;    /* the high half: for whoever comes */
+        };
+    };
+    uint16_t owner_cpu;    /* CPU number + 1; 0 when free; written by the holder */
+    uint8_t rank;          /* enum lock_rank; const after init */
+    uint8_t usage;         /* contexts it was taken in; debug builds; atomic */
+    const char *name;      /* const after init */
+    uintptr_t acquired_at; /* caller's address; written by the holder */
 };
 
-#define SPINLOCK_INIT(name_, rank_) { .rank = (rank_), .name = (name_) }
+#define SPINLOCK_INIT(name_, rank_)                                                                \
+    {                                                                                              \
+        .rank = (rank_), .name = (name_)                                                           \
+    }
 #define DEFINE_SPINLOCK(variable, name_, rank_) struct spinlock variable = SPINLOCK_INIT(name_, rank_)
 
 void spin_lock_init(struct spinlock *lock, const char *name, enum lock_rank rank);
@@ -40,5 +54,12 @@ void spin_unlock_irqrestore(struct spinlock *lock, irqflags_t flags) __releases(
 /** spin_is_held() - does this CPU hold it? */
 bool spin_is_held(const struct spinlock *lock);
 
-/** lock_assert_held() - opens every _locked function; nothing in release builds. */
-void spin_assert_held(const struct spinlock *lock);
+/** spin_assert_held() - opens every _locked function; nothing in release builds. */
+#if CONFIG_DEBUG
+void spin_assert_held(const struct spinlock *lock) __asserts_held(lock);
+#else
+static inline void spin_assert_held(const struct spinlock *lock) __asserts_held(lock)
+{
+    (void)lock;
+}
+#endif

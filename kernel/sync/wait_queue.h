@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernel/sched/preempt.h"
 #include "kernel/sync/spinlock.h"
 #include "kernel/time/clock.h"
 #include "lib/compiler.h"
@@ -29,9 +30,11 @@ struct wait_queue {
 
 struct wait_entry {
     struct list_node node; /* guarded by the queue's lock */
-    struct task *task;
-    bool is_exclusive;
-    bool is_woken; /* guarded by the queue's lock */
+    struct task *task;     /* const from wait_prepare() on */
+    bool is_queued;        /* prepared, and a wait_finish() must follow; own task only */
+    bool is_woken;         /* written with the queue's lock held; read by its task without */
+    bool is_served;        /* a wait_commit() has returned for this wake; own task only */
+    uint8_t kind;          /* free for the owner of the queue (rwlock: reader or writer) */
 };
 
 #define WAIT_QUEUE_INIT(variable, name)                                                            \
@@ -42,41 +45,59 @@ struct wait_entry {
 
 void wait_queue_init(struct wait_queue *queue, const char *name);
 
-/** wake_one() - wake the longest waiter. Context: any. Return: was there one? */
+/**
+ * wake_one() - wake the longest waiter. Context: any. Return: was there one?
+ *
+ * A wake that reaches a task which did not need it any more (it found its condition by itself, or
+ * gave up) is passed on to the next waiter: one wake per new item is enough.
+ */
 bool wake_one(struct wait_queue *queue);
 /** wake_all() - wake every waiter. Context: any. Return: how many. */
 unsigned int wake_all(struct wait_queue *queue);
+/** wake_all_locked() - the same for a caller that keeps its state under @queue->lock. */
+unsigned int wake_all_locked(struct wait_queue *queue) __must_hold(queue->lock);
 bool wait_queue_is_empty(struct wait_queue *queue);
 
 enum wait_flags { WAIT_CANCELLABLE = 0, WAIT_UNCANCELLABLE = 1u << 0 };
 
 /*
  * The three steps under wait_event(), for callers that drop a lock of their own between:
- * prepare (enqueue: a wake from now on is not lost), wait, finish (dequeue).
+ *
+ *     struct wait_entry entry = { 0 };
+ *     wait_prepare(&queue, &entry);           a wake from now on is not lost
+ *     look at the condition, drop own locks
+ *     error = wait_commit(&queue, &entry, deadline, flags);
+ *     wait_finish(&queue, &entry);            always, before the entry goes out of scope
  */
 void wait_prepare(struct wait_queue *queue, struct wait_entry *entry);
 /**
  * wait_commit() - sleep until woken, @deadline_ns (absolute) or cancel
  * Context: task, may sleep, no spinlock held.
- * Return: 0 woken (maybe spuriously: check the condition again); -ETIMEDOUT; -ECANCELED.
+ * Return: 0 woken since wait_prepare(), which must precede the next commit (the condition may
+ * have been taken by another: look again); -ETIMEDOUT; -ECANCELED.
  */
 int __must_check wait_commit(struct wait_queue *queue, struct wait_entry *entry,
                              uint64_t deadline_ns, enum wait_flags flags);
 void wait_finish(struct wait_queue *queue, struct wait_entry *entry);
 
+/* The condition is looked at first without being queued, which is all that most calls need. */
 #define WAIT_EVENT_FLAGS(queue, condition, deadline_ns, flags)                                     \
     ({                                                                                             \
         struct wait_entry wait_entry_ = { 0 };                                                     \
+        const uint64_t wait_deadline_ = (deadline_ns);                                             \
         int wait_error_ = 0;                                                                       \
+        might_sleep();                                                                             \
         for (;;) {                                                                                 \
-            wait_prepare((queue), &wait_entry_);                                                   \
             if (condition) {                                                                       \
                 wait_error_ = 0;                                                                   \
                 break;                                                                             \
             }                                                                                      \
             if (wait_error_)                                                                       \
                 break;                                                                             \
-            wait_error_ = wait_commit((queue), &wait_entry_, (deadline_ns), (flags));              \
+            if (!wait_entry_.is_queued || wait_entry_.is_woken)                                    \
+                wait_prepare((queue), &wait_entry_);                                               \
+            else                                                                                   \
+                wait_error_ = wait_commit((queue), &wait_entry_, wait_deadline_, (flags));         \
         }                                                                                          \
         wait_finish((queue), &wait_entry_);                                                        \
         wait_error_;                                                                               \
@@ -85,7 +106,8 @@ void wait_finish(struct wait_queue *queue, struct wait_entry *entry);
 /**
  * wait_event() - sleep until @condition holds
  * Return: 0; -ETIMEDOUT at @deadline_ns (absolute; DEADLINE_NEVER for none); -ECANCELED.
- * @condition is evaluated several times, without locks unless it takes them.
+ * @condition is evaluated several times, without locks unless it takes them. A condition that holds
+ * wins over deadline and cancel.
  */
 #define wait_event(queue, condition, deadline_ns)                                                  \
     WAIT_EVENT_FLAGS(queue, condition, deadline_ns, WAIT_CANCELLABLE)
@@ -95,3 +117,11 @@ void wait_finish(struct wait_queue *queue, struct wait_entry *entry);
 /** sleep_until_ns()/sleep_ns() - 0, or -ECANCELED. Context: task. */
 int sleep_until_ns(uint64_t deadline_ns);
 int sleep_ns(uint64_t duration_ns);
+
+/**
+ * wait_woken() - the core of every wait: park until @is_woken, @deadline_ns or cancel
+ * @is_woken: set by the waker with release order before its task_wake(); NULL for a mere sleep.
+ * Return: as wait_commit(). Context: task; for the primitives of kernel/sync only.
+ */
+int __must_check wait_woken(const char *name, const bool *is_woken, uint64_t deadline_ns,
+                            enum wait_flags flags);
