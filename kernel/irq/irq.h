@@ -22,7 +22,8 @@ typedef bool (*irq_handler_t)(void *context);
 
 /**
  * irq_request_msi() - a message-signalled interrupt; MSI-X table entry gets @address and @data
- * Return: 0 with *@irq; -ENOSPC. Context: task.
+ * @name: a constant, or living as long as the interrupt. @cpu: where, or IRQ_ANY_CPU.
+ * Return: 0 with *@irq; -ENOSPC; -ENOMEM. Context: task.
  */
 int __must_check irq_request_msi(const char *name, unsigned int cpu, irq_handler_t handler,
                                  void *context, uint64_t *address, uint32_t *data,
@@ -39,3 +40,16 @@ int __must_check irq_request_isa(const char *name, unsigned int isa, irq_handler
 
 /** irq_free() - no handler call is under way or comes after. Context: task, may sleep. */
 void irq_free(struct irq *irq);
+
+/** struct irq_description - one handler, for irqstat. */
+struct irq_description {
+    const char *name;
+    unsigned int cpu;
+    unsigned int vector;
+    unsigned int gsi;   /* IRQ_ROUTE_NO_GSI: message-signalled */
+    uint64_t claimed;   /* interrupts that it said were its own */
+    uint64_t delivered; /* of its source, those of others on the line included */
+};
+
+/** irq_describe() - the handler at @index (from 0). Return: false when there is none. Any context. */
+bool irq_describe(unsigned int index, struct irq_description *description);
