@@ -30,6 +30,9 @@ void context_init(struct context *context, void *stack_base, size_t stack_size,
  */
 void context_switch(struct context *from, struct context *to);
 
+/** context_boot_stack() - the stack that the code which boots runs on. */
+void context_boot_stack(uintptr_t *stack_base, size_t *stack_size);
+
 /** context_destroy() - the stack is about to be freed (host: tells the sanitizer). */
 void context_destroy(struct context *context);
 

@@ -10,6 +10,7 @@
 #include "kernel/init.h"
 #include "kernel/log.h"
 #include "kernel/parameter.h"
+#include "kernel/sched/sched.h"
 #include "kernel/version.h"
 #include "mm/early.h"
 
@@ -36,5 +37,5 @@ void kernel_main(void)
     for (unsigned int level = INIT_ARCH; level < INIT_LEVEL_COUNT; level++)
         init_run_level(level);
 
-    cpu_halt_forever();
+    sched_boot_task_done();
 }

@@ -8,6 +8,7 @@
 
 #include "arch/x86_64/backtrace.h"
 #include "arch/x86_64/context_frame.h"
+#include "arch/x86_64/linker.h"
 
 extern char context_entry[]; /* context_switch.S */
 
@@ -27,6 +28,12 @@ void context_init(struct context *context, void *stack_base, size_t stack_size,
     };
     context->stack_pointer = (uintptr_t)frame;
     context->private = NULL;
+}
+
+void context_boot_stack(uintptr_t *stack_base, size_t *stack_size)
+{
+    *stack_base = (uintptr_t)boot_stack;
+    *stack_size = (size_t)(boot_stack_end - boot_stack);
 }
 
 void context_destroy(struct context *context)

@@ -1,0 +1,271 @@
+/*
+ * Run queues: which CPU a ready task waits for.
+ *
+ * A task goes to the CPU it ran on last if that is idle, else to this CPU if an interrupt woke it
+ * here out of idleness, else to any idle CPU it may run on, else to the less loaded of the first
+ * two. What that leaves unbalanced, CPUs that become idle put right by stealing.
+ *
+ * A task whose registers are not saved yet (is_on_cpu) may wait only for the CPU it is on: that CPU
+ * cannot pick it before it has finished leaving it. Nobody steals such a task.
+ *
+ * A CPU that halts and one that gives it work do, in this order:
+ *
+ *     idle:   set own bit in idle_mask; fence; look at own ready_count; halt
+ *     giver:  add to ready_count; fence; look at the bit; clear it and send an interrupt
+ *
+ * Whatever the interleaving, either the idle CPU sees the task or the giver sees the bit. An
+ * interrupt sent between the look and the halt ends the halt at once (arch/cpu.h, cpu_idle()).
+ */
+#include "kernel/sched/run_queue.h"
+
+#include "arch/irq.h"
+#include "arch/smp.h"
+#include "kernel/sched/preempt.h"
+#include "kernel/sched/sched.h"
+#include "kernel/time/timer.h"
+#include "lib/atomic.h"
+
+DEFINE_PER_CPU(struct run_queue, run_queue);
+
+static atomic_u64 idle_mask[TASK_AFFINITY_WORDS];
+
+void run_queue_init(struct run_queue *queue, struct task *idle)
+{
+    *queue = (struct run_queue){ .lock = SPINLOCK_INIT("run_queue", LOCK_RANK_RUN_QUEUE),
+                                 .current = idle,
+                                 .idle = idle };
+    list_init(&queue->ready);
+}
+
+/* ---- idle CPUs ----------------------------------------------------------------------------- */
+
+static uint64_t mask_bit(unsigned int cpu)
+{
+    return 1ULL << (cpu % 64);
+}
+
+void idle_mask_set(unsigned int cpu)
+{
+    atomic_fetch_or(&idle_mask[cpu / 64], mask_bit(cpu));
+}
+
+bool idle_mask_test(unsigned int cpu)
+{
+    return atomic_load_relaxed(&idle_mask[cpu / 64]) & mask_bit(cpu);
+}
+
+bool idle_mask_clear(unsigned int cpu)
+{
+    if (!idle_mask_test(cpu))
+        return false;
+    return atomic_fetch_and(&idle_mask[cpu / 64], ~mask_bit(cpu)) & mask_bit(cpu);
+}
+
+/* The first idle CPU whose bit is set in @affinity; CPU_MAX when there is none. */
+static unsigned int first_idle(const uint64_t affinity[TASK_AFFINITY_WORDS])
+{
+    for (unsigned int word = 0; word < TASK_AFFINITY_WORDS; word++) {
+        uint64_t bits = atomic_load_relaxed(&idle_mask[word]) & READ_ONCE(affinity[word]);
+        if (bits)
+            return word * 64 + (unsigned int)__builtin_ctzll(bits);
+    }
+    return CPU_MAX;
+}
+
+void idle_mask_kick_one(void)
+{
+    static const uint64_t anywhere[TASK_AFFINITY_WORDS] = { [0 ... TASK_AFFINITY_WORDS - 1] =
+                                                                UINT64_MAX };
+    unsigned int cpu = first_idle(anywhere);
+
+    if (cpu != CPU_MAX && idle_mask_clear(cpu))
+        smp_send_ipi(cpu, IPI_RESCHEDULE);
+}
+
+bool sched_cpu_is_idle(unsigned int cpu)
+{
+    const struct run_queue *queue = per_cpu_ptr(run_queue, cpu);
+
+    return READ_ONCE(queue->current) == queue->idle && READ_ONCE(queue->ready_count) == 0;
+}
+
+/* ---- placement ----------------------------------------------------------------------------- */
+
+bool task_may_run_on(const struct task *task, unsigned int cpu)
+{
+    return READ_ONCE(task->affinity[cpu / 64]) & mask_bit(cpu);
+}
+
+static unsigned int load_of(unsigned int cpu)
+{
+    const struct run_queue *queue = per_cpu_ptr(run_queue, cpu);
+
+    return READ_ONCE(queue->ready_count) + (READ_ONCE(queue->current) != queue->idle);
+}
+
+/* An online CPU the task may run on, the least loaded. Affinity never excludes all of them. */
+static unsigned int least_loaded(const struct task *task)
+{
+    unsigned int best = CPU_MAX;
+    unsigned int best_load = 0;
+    unsigned int cpu;
+
+    for_each_online_cpu(cpu) {
+        unsigned int load = load_of(cpu);
+        if (task_may_run_on(task, cpu) && (best == CPU_MAX || load < best_load)) {
+            best = cpu;
+            best_load = load;
+        }
+    }
+    return best == CPU_MAX ? cpu_current() : best;
+}
+
+static unsigned int choose_cpu(const struct task *task)
+{
+    unsigned int last = READ_ONCE(task->cpu);
+    unsigned int here = cpu_current();
+
+    if (load_acquire(&task->is_on_cpu)) /* pairs with the release in finish_switch() */
+        return last;
+    bool may_last = task_may_run_on(task, last);
+    bool may_here = task_may_run_on(task, here);
+    if (may_last && idle_mask_test(last))
+        return last;
+    if (may_here && load_of(here) == 0)
+        return here;
+    unsigned int idle = first_idle(task->affinity);
+    if (idle != CPU_MAX)
+        return idle;
+    if (may_last && (!may_here || load_of(last) < load_of(here)))
+        return last;
+    return may_here ? here : least_loaded(task);
+}
+
+/* What this CPU must do about a task that was put on its queue. Interrupts off. */
+static void note_local_task(const struct run_queue *queue, bool is_slice_due)
+{
+    if (queue->current == queue->idle)
+        WRITE_ONCE(this_cpu_ptr(preempt_pending)->reschedule, true);
+    else if (is_slice_due)
+        timer_slice_set(clock_now_ns() + SCHED_SLICE_NS);
+}
+
+static void enqueue(struct task *task, unsigned int cpu)
+{
+    struct run_queue *queue = per_cpu_ptr(run_queue, cpu);
+    irqflags_t flags = spin_lock_irqsave(&queue->lock);
+    bool is_here = cpu == cpu_current();
+
+    WRITE_ONCE(task->cpu, cpu);
+    WRITE_ONCE(task->state, TASK_READY);
+    list_push_back(&queue->ready, &task->run_node);
+    WRITE_ONCE(queue->ready_count, queue->ready_count + 1);
+    bool is_slice_due = !queue->is_slice_set && queue->current != queue->idle;
+    if (is_slice_due)
+        queue->is_slice_set = true; /* whoever sees it unset sets it, once */
+    if (is_here) {
+        note_local_task(queue, is_slice_due);
+    } else {
+        atomic_fence(); /* pairs with the one in halt_until_interrupt() */
+        if (idle_mask_clear(cpu) || is_slice_due)
+            smp_send_ipi(cpu, IPI_RESCHEDULE);
+    }
+    spin_unlock_irqrestore(&queue->lock, flags);
+}
+
+void run_queue_place(struct task *task)
+{
+    /* Preemption off: `here` stays true between the choice and the enqueuing. */
+    preempt_disable();
+    enqueue(task, choose_cpu(task));
+    preempt_enable();
+}
+
+/* ---- the owner's side ------------------------------------------------------------------------ */
+
+void run_queue_put_back_locked(struct run_queue *queue, struct task *task)
+{
+    spin_assert_held(&queue->lock);
+    WRITE_ONCE(task->state, TASK_READY);
+    list_push_back(&queue->ready, &task->run_node);
+    WRITE_ONCE(queue->ready_count, queue->ready_count + 1);
+}
+
+static void remove_locked(struct run_queue *queue, struct task *task) __must_hold(queue->lock)
+{
+    list_remove(&task->run_node);
+    WRITE_ONCE(queue->ready_count, queue->ready_count - 1);
+}
+
+struct task *run_queue_take_locked(struct run_queue *queue, unsigned int cpu)
+{
+    struct task *task;
+
+    spin_assert_held(&queue->lock);
+    list_for_each_entry(task, &queue->ready, run_node) {
+        if (!task_may_run_on(task, cpu)) {
+            /* Its affinity changed while it waited here; one at a time is moved, which is rare
+             * enough. */
+            if (queue->misplaced)
+                continue;
+            queue->misplaced = task;
+            remove_locked(queue, task);
+            return run_queue_take_locked(queue, cpu);
+        }
+        remove_locked(queue, task);
+        return task;
+    }
+    return NULL;
+}
+
+/* ---- stealing -------------------------------------------------------------------------------- */
+
+static unsigned int busiest_cpu(unsigned int here)
+{
+    unsigned int best = CPU_MAX;
+    unsigned int most = 0;
+    unsigned int cpu;
+
+    for_each_online_cpu(cpu) {
+        const struct run_queue *queue = per_cpu_ptr(run_queue, cpu);
+        unsigned int ready = READ_ONCE(queue->ready_count);
+        /* An idle CPU with a task waiting has been woken for it. */
+        if (cpu != here && ready > most && READ_ONCE(queue->current) != queue->idle) {
+            best = cpu;
+            most = ready;
+        }
+    }
+    return best;
+}
+
+static struct task *take_stealable_locked(struct run_queue *queue, unsigned int here)
+    __must_hold(queue->lock)
+{
+    struct task *task;
+
+    list_for_each_entry(task, &queue->ready, run_node) {
+        /* acquire: pairs with the release in finish_switch(): its registers are saved. */
+        if (load_acquire(&task->is_on_cpu) || !task_may_run_on(task, here))
+            continue;
+        remove_locked(queue, task);
+        return task;
+    }
+    return NULL;
+}
+
+bool run_queue_steal(unsigned int here)
+{
+    unsigned int victim = busiest_cpu(here);
+
+    if (victim == CPU_MAX)
+        return false;
+    struct run_queue *queue = per_cpu_ptr(run_queue, victim);
+    irqflags_t flags = spin_lock_irqsave(&queue->lock);
+    struct task *task = take_stealable_locked(queue, here);
+    spin_unlock_irqrestore(&queue->lock, flags);
+    if (!task)
+        return false;
+    this_cpu_ptr(run_queue)->steals++;
+    enqueue(task, here);
+    return true;
+}

@@ -1,0 +1,212 @@
+/*
+ * Switching tasks: who runs next on this CPU, and what an idle CPU does.
+ *
+ * A switch happens with interrupts off and a preemption count of exactly 1, for the task that leaves
+ * and the one that comes. It has three parts:
+ *
+ *     choose          with the run queue's lock: put the old task back if it is ready, take the next
+ *     context_switch  without it; the old task may be on a queue already, but only this CPU's
+ *     finish_switch   on the new task's stack: the old one's registers are saved now, so others
+ *                     may run it (is_on_cpu, release order), move it or free it
+ *
+ * The new task may have been switched out on another CPU: nothing about "this CPU" that was read
+ * before context_switch() holds after it.
+ *
+ * There is no tick. The end of the slice is set in the timer only while somebody waits for the CPU.
+ */
+#include "arch/context.h"
+#include "arch/cpu.h"
+#include "arch/irq.h"
+#include "kernel/panic.h"
+#include "kernel/sched/preempt.h"
+#include "kernel/sched/run_queue.h"
+#include "kernel/sched/sched.h"
+#include "kernel/time/timer.h"
+#include "lib/atomic.h"
+
+static void finish_switch(void)
+{
+    struct run_queue *queue = this_cpu_ptr(run_queue);
+    struct task *previous = queue->previous;
+    struct task *misplaced = queue->misplaced;
+    bool is_dead = READ_ONCE(previous->state) == TASK_DEAD;
+
+    queue->previous = NULL;
+    queue->misplaced = NULL;
+    /* Pairs with the acquire in choose_cpu() and take_stealable_locked(). From here on a task that
+     * is not dead may run elsewhere, end, and be gone. */
+    store_release(&previous->is_on_cpu, false);
+    if (misplaced)
+        run_queue_place(misplaced);
+    if (is_dead)
+        task_put(previous);
+}
+
+/* Interrupts off. A task that must leave this CPU for good goes through queue->misplaced. */
+static struct task *choose_next(struct run_queue *queue, unsigned int cpu, bool is_ready)
+{
+    struct task *task = queue->current;
+    struct task *next;
+
+    spin_lock(&queue->lock);
+    if (is_ready && !task->is_idle) {
+        if (task_may_run_on(task, cpu))
+            run_queue_put_back_locked(queue, task);
+        else
+            queue->misplaced = task;
+    }
+    next = run_queue_take_locked(queue, cpu);
+    if (!next)
+        next = queue->idle;
+    queue->is_slice_set = queue->ready_count > 0 && !next->is_idle;
+    queue->current = next;
+    WRITE_ONCE(next->cpu, cpu);
+    WRITE_ONCE(next->is_on_cpu, true);
+    WRITE_ONCE(next->state, TASK_RUNNING);
+    spin_unlock(&queue->lock);
+    return next;
+}
+
+static void account_switch(struct run_queue *queue, struct task *from, struct task *to,
+                           uint64_t now)
+{
+    queue->switches++;
+    WRITE_ONCE(queue->last_switch_ns, now);
+    WRITE_ONCE(from->run_ns, from->run_ns + (now - from->run_since_ns));
+    WRITE_ONCE(to->run_since_ns, now);
+    to->switches++;
+}
+
+void sched_switch(bool is_ready)
+{
+    cpu_preempt_count_add(PREEMPT_DISABLE);
+    struct run_queue *queue = this_cpu_ptr(run_queue);
+    struct task *from = queue->current;
+    uint64_t now = clock_now_ns();
+
+    debug_assert(cpu_preempt_count() == PREEMPT_DISABLE && !irq_is_enabled());
+    WRITE_ONCE(this_cpu_ptr(preempt_pending)->reschedule, false);
+    struct task *to = choose_next(queue, cpu_current(), is_ready);
+    timer_slice_set(queue->is_slice_set ? now + SCHED_SLICE_NS : DEADLINE_NEVER);
+    if (to != from) {
+        account_switch(queue, from, to, now);
+        queue->previous = from;
+        cpu_set_task(to);
+        cpu_set_stack_canary(to->stack_canary);
+        context_switch(&from->context, &to->context);
+        finish_switch();
+    } else if (queue->misplaced) {
+        struct task *misplaced = queue->misplaced;
+        queue->misplaced = NULL;
+        run_queue_place(misplaced);
+    }
+    cpu_preempt_count_add(-PREEMPT_DISABLE);
+}
+
+void sched_task_start(void *arg)
+{
+    struct task *task = arg;
+
+    finish_switch();
+    cpu_preempt_count_add(-PREEMPT_DISABLE);
+    irq_enable();
+    task_exit(task->entry(task->arg));
+}
+
+void sched_preempt(void)
+{
+    if (READ_ONCE(this_cpu_ptr(preempt_pending)->reschedule))
+        sched_switch(true);
+}
+
+void task_yield(void)
+{
+    might_sleep();
+    irqflags_t flags = irq_save();
+    sched_switch(true);
+    irq_restore(flags);
+}
+
+/*
+ * The slice was set because somebody waited. If nobody does any more, there is nothing to do; if
+ * the task that runs cannot be preempted, the next look is a slice later, and the watchdog counts.
+ */
+void sched_slice_expired(uint64_t now)
+{
+    struct run_queue *queue = this_cpu_ptr(run_queue);
+
+    if (READ_ONCE(queue->ready_count) == 0) {
+        spin_lock(&queue->lock);
+        bool is_waited_for = queue->ready_count > 0;
+        queue->is_slice_set = is_waited_for;
+        spin_unlock(&queue->lock);
+        if (!is_waited_for)
+            return;
+    }
+    WRITE_ONCE(this_cpu_ptr(preempt_pending)->reschedule, true);
+    timer_slice_set(now + SCHED_SLICE_NS);
+    idle_mask_kick_one();
+}
+
+/* Sent because this CPU was idle and has got work or may steal some; or because its running task
+ * needs an end of slice; or may not run here any more; or a timer was armed for it from afar. */
+void sched_ipi_isr(void)
+{
+    struct run_queue *queue = this_cpu_ptr(run_queue);
+    union preempt_pending *pending = this_cpu_ptr(preempt_pending);
+
+    queue->kicks++;
+    pending->is_kicked = false;
+    if (queue->current == queue->idle) {
+        if (READ_ONCE(queue->ready_count) > 0)
+            WRITE_ONCE(pending->reschedule, true);
+    } else if (!task_may_run_on(queue->current, cpu_current())) {
+        WRITE_ONCE(pending->reschedule, true);
+    } else if (READ_ONCE(queue->ready_count) > 0 && !timer_slice_is_set()) {
+        timer_slice_set(clock_now_ns() + SCHED_SLICE_NS);
+    }
+    timer_event_update();
+}
+
+/* Interrupts off, nothing to run. Returns after an interrupt, or at once when work came. */
+static void halt_until_interrupt(struct run_queue *queue, unsigned int cpu)
+{
+    idle_mask_set(cpu);
+    atomic_fence(); /* pairs with the one in enqueue() */
+    if (READ_ONCE(queue->ready_count) == 0 && !READ_ONCE(this_cpu_ptr(preempt_pending)->work))
+        cpu_idle();
+    idle_mask_clear(cpu);
+}
+
+void sched_idle_loop(void)
+{
+    unsigned int cpu = cpu_current();
+    struct run_queue *queue = this_cpu_ptr(run_queue);
+
+    for (;;) {
+        irq_disable();
+        if (READ_ONCE(queue->ready_count) == 0 && !run_queue_steal(cpu))
+            halt_until_interrupt(queue, cpu);
+        if (READ_ONCE(this_cpu_ptr(preempt_pending)->softirq)) {
+            irq_enable();
+            preempt_run_pending();
+            irq_disable();
+        }
+        if (READ_ONCE(queue->ready_count) > 0 ||
+            READ_ONCE(this_cpu_ptr(preempt_pending)->reschedule))
+            sched_switch(true);
+    }
+}
+
+void sched_statistics(unsigned int cpu, struct sched_statistics *statistics)
+{
+    const struct run_queue *queue = per_cpu_ptr(run_queue, cpu);
+
+    *statistics = (struct sched_statistics){ .switches = READ_ONCE(queue->switches),
+                                             .steals = READ_ONCE(queue->steals),
+                                             .kicks = READ_ONCE(queue->kicks),
+                                             .idle_ns = task_run_ns(queue->idle),
+                                             .last_switch_ns = READ_ONCE(queue->last_switch_ns),
+                                             .ready = READ_ONCE(queue->ready_count),
+                                             .current = READ_ONCE(queue->current) };
+}
