@@ -50,7 +50,7 @@ $(1)/obj/%.c.o: %.c $(1)/flags
 
 $(1)/obj/%.S.o: %.S $(1)/flags
 	@mkdir -p $$(@D)
-	$$(Q)$(2) $$(HOST_CPPFLAGS) -MMD -MP -c -o $$@ $$<
+	$$(Q)$(2) $$(HOST_CPPFLAGS) -MMD -MP -c -o $$@ $$< || { rm -f $$@; exit 1; }
 
 $(1)/flags: FORCE
 	@mkdir -p $$(@D)
