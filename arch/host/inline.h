@@ -17,6 +17,7 @@ struct host_cpu {
     struct task *task;
     int preempt_count;
     bool irq_enabled;
+    uintptr_t stack_canary; /* kept for the scheduler; the host's own guards its frames */
 };
 extern struct host_cpu host_cpu;
 
@@ -41,6 +42,16 @@ static inline struct task *cpu_task(void)
 static inline void cpu_set_task(struct task *task)
 {
     host_cpu.task = task;
+}
+
+static inline void cpu_set_stack_canary(uintptr_t canary)
+{
+    host_cpu.stack_canary = canary;
+}
+
+static inline uintptr_t cpu_stack_canary(void)
+{
+    return host_cpu.stack_canary;
 }
 
 static inline void cpu_preempt_count_add(int delta)
