@@ -4,12 +4,12 @@
  */
 #include "kernel/main.h"
 
-#include "arch/cpu.h"
 #include "arch/mmu.h"
 #include "kernel/boot/boot_info.h"
 #include "kernel/init.h"
 #include "kernel/log.h"
 #include "kernel/parameter.h"
+#include "kernel/sched/task.h"
 #include "kernel/sched/sched.h"
 #include "kernel/version.h"
 #include "mm/early.h"

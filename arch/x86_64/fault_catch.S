@@ -33,7 +33,3 @@ fault_catch_resume:
     movl $1, %eax
     jmp 1b
     .size fault_catch_call, . - fault_catch_call
-    .globl bringup_missing
-bringup_missing:
-    xorl %eax, %eax
-    ret

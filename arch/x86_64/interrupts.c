@@ -22,12 +22,7 @@
 #include "kernel/irq/ipi.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
-#if __has_include("kernel/sched/sched.h")
 #include "kernel/sched/sched.h"
-#else
-void sched_ipi_isr(void);
-#endif
-void ipi_call_isr(void);
 #include "kernel/sync/spinlock.h"
 #include "kernel/time/timer.h"
 #include "lib/errno.h"

@@ -25,12 +25,7 @@
 #include "kernel/init.h"
 #include "kernel/log.h"
 #include "kernel/parameter.h"
-#if __has_include("kernel/sched/sched.h")
 #include "kernel/sched/sched.h"
-#else
-int sched_prepare_cpu(unsigned int cpu, uintptr_t *stack_base, size_t *stack_size);
-void __noreturn smp_cpu_entry(void);
-#endif
 #include "kernel/time/clock.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"

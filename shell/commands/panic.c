@@ -25,8 +25,9 @@ static void panic_pagefault(void)
 
 static void panic_divzero(void)
 {
+    volatile int some = 100; /* 1 / x would be compiled into a comparison */
     volatile int zero = 0;
-    volatile int quotient = 1 / zero;
+    volatile int quotient = some / zero;
 
     (void)quotient;
 }
@@ -61,6 +62,36 @@ static void panic_stack(void)
     (void)sum;
 }
 
+static void panic_nullread(void)
+{
+    int *volatile pointer = NULL;
+
+    (void)*(volatile int *)pointer;
+}
+
+static void panic_writecode(void)
+{
+    *(volatile char *)(uintptr_t)&panic_direct = 0;
+}
+
+static void panic_execdata(void)
+{
+    static char data[16];
+    void (*volatile function)(void) = (void (*)(void))(uintptr_t)data;
+
+    function();
+}
+
+/* Writes past the end of an array on its own stack, over the canary. */
+static __noinline void panic_smash(void)
+{
+    volatile char small[16];
+    volatile char *volatile past = small;
+
+    for (int i = 0; i < 40; i++)
+        past[i] = 0x55;
+}
+
 static DEFINE_SPINLOCK(panic_lock, "panic command", LOCK_RANK_NONE);
 
 /* Waits for a lock that its own CPU holds. */
@@ -85,6 +116,8 @@ static const struct {
     { "direct", panic_direct },     { "pagefault", panic_pagefault },
     { "divzero", panic_divzero },   { "ud", panic_ud },
     { "stack", panic_stack },       { "null", panic_null },
+    { "nullread", panic_nullread }, { "writecode", panic_writecode },
+    { "execdata", panic_execdata }, { "smash", panic_smash },
     { "deadlock", panic_deadlock }, { "stuck", panic_stuck },
 };
 
@@ -104,7 +137,8 @@ static int panic_command(struct shell *shell, int argc, char **argv)
     shell_error(shell, "%s is no way to panic", name);
     return -EINVAL;
 }
-SHELL_COMMAND(panic, "panic [direct|pagefault|divzero|ud|stack|null|deadlock|stuck]",
+SHELL_COMMAND(panic, "panic [direct|pagefault|divzero|ud|stack|null|nullread|writecode|execdata|smash|"
+              "deadlock|stuck]",
               "break the kernel, to see what it says\n"
               "stuck: a CPU spins with interrupts off until another one's watchdog finds it.",
               panic_command, CMD_NORMAL);

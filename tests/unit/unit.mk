@@ -19,7 +19,7 @@
 # Files that implement the kernel's own start and stop, which nothing on a host can use, are left
 # out by name below. tests/unit/*.c (not in a room) is support code that every test may call.
 
-HOST_LEFT_OUT := kernel/main.c
+HOST_LEFT_OUT := kernel/main.c kernel/panic.c kernel/backtrace.c
 HOST_ROOMS := lib arch/host kernel mm acpi block fs net drivers shell
 HOST_SOURCES := $(sort $(filter-out $(HOST_LEFT_OUT),\
 	$(foreach room,$(HOST_ROOMS),$(if $(wildcard $(room)),$(shell find $(room) -name '*.c'))) \
