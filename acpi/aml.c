@@ -151,6 +151,18 @@ int acpi_aml_find_s5(const void *aml, size_t length, struct acpi_sleep_type *sle
     return -ENOENT;
 }
 
+/*
+ * How far into a device's body the names are looked for; a virtio-mmio slot takes some 60 bytes.
+ * It bounds the work on a table that is all device starts.
+ */
+#define HID_REACH 64
+#define CRS_REACH 256
+
+static struct cursor first_bytes(struct cursor c, size_t count)
+{
+    return (struct cursor){ c.at, c.at + MIN(left(&c), count) };
+}
+
 /* ---- devices ------------------------------------------------------------------------------- */
 
 static void parse_extended_irq(const uint8_t *data, size_t length, struct acpi_mmio_device *device,
@@ -218,8 +230,9 @@ static bool parse_resources(struct cursor c, struct acpi_mmio_device *device)
 }
 
 /* Name (_CRS, Buffer (size) { resource template }) */
-static bool parse_crs(struct cursor device_body, struct acpi_mmio_device *device)
+static bool parse_crs(struct cursor body, struct acpi_mmio_device *device)
 {
+    struct cursor device_body = first_bytes(body, CRS_REACH);
     struct cursor buffer;
     uint64_t size;
     uint8_t op;
@@ -231,8 +244,9 @@ static bool parse_crs(struct cursor device_body, struct acpi_mmio_device *device
     return take_integer(&buffer, &size) && parse_resources(buffer, device);
 }
 
-static bool has_hid(struct cursor device_body, const char *hid)
+static bool has_hid(struct cursor body, const char *hid)
 {
+    struct cursor device_body = first_bytes(body, HID_REACH);
     uint8_t op;
 
     return find_name(&device_body, "_HID") && take_byte(&device_body, &op) && op == AML_STRING &&

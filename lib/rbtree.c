@@ -118,23 +118,30 @@ struct rb_node *rb_insert_unique(struct rbtree *tree, struct rb_node *node, rb_c
     return NULL;
 }
 
-/*
- * One step of the repair below, for @sibling of the short side (never missing: its side has a
- * black node more). Return: where the shortage is now, NULL when there is none any more.
- */
-static struct rb_node *repair_short_side(struct rbtree *tree, struct rb_node *parent,
-                                         bool is_left_short)
+/* Never missing: its side has a black node more than the short one. */
+static struct rb_node *sibling_of_short_side(const struct rb_node *parent, bool is_left_short)
 {
     struct rb_node *sibling = is_left_short ? parent->right : parent->left;
 
-    if (is_red(sibling)) { /* turn it over, so that the sibling is black */
+    if (!sibling)
+        unreachable();
+    return sibling;
+}
+
+/* One step of the repair below. Return: where the shortage is now, NULL when there is none left. */
+static struct rb_node *repair_short_side(struct rbtree *tree, struct rb_node *parent,
+                                         bool is_left_short)
+{
+    struct rb_node *sibling = sibling_of_short_side(parent, is_left_short);
+
+    if (sibling->is_red) { /* turn it over, so that the sibling is black */
         sibling->is_red = false;
         parent->is_red = true;
         if (is_left_short)
             rotate_left(tree, parent);
         else
             rotate_right(tree, parent);
-        sibling = is_left_short ? parent->right : parent->left;
+        sibling = sibling_of_short_side(parent, is_left_short);
     }
     if (!is_red(sibling->left) && !is_red(sibling->right)) {
         sibling->is_red = true; /* shorten the other side too: now all of parent is short */

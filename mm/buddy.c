@@ -104,7 +104,7 @@ static uint32_t find_adjacent_blocks(const struct page_zone *zone, size_t count)
     return 0;
 }
 
-static uint32_t take_adjacent_blocks(struct page_zone *zone, size_t count)
+static uint32_t take_adjacent_blocks(struct page_zone *zone, size_t count) __must_hold(zone->lock)
 {
     uint32_t first = find_adjacent_blocks(zone, count);
     size_t taken = 0;

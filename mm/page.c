@@ -174,6 +174,12 @@ void page_cache_drain(void *unused)
  * The interface.
  */
 
+void page_check_low(void)
+{
+    if (unlikely(READ_ONCE(is_low)))
+        memory_reclaim_soon();
+}
+
 static uint32_t take(size_t count, unsigned int flags)
 {
     uint32_t frame = count == 1 && !(flags & PAGE_DMA32) ? take_single() : take_run(count, flags);
@@ -182,8 +188,7 @@ static uint32_t take(size_t count, unsigned int flags)
         memory_reclaim(count);
         frame = take_run(count, flags);
     }
-    if (unlikely(READ_ONCE(is_low)))
-        memory_reclaim_soon();
+    page_check_low();
     return frame;
 }
 

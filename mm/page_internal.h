@@ -152,5 +152,8 @@ void page_free_for(void *pages, uintptr_t caller);
 /** page_memory_is_low() - should caches shrink before anybody has to go without? Context: any. */
 bool page_memory_is_low(void);
 
+/** page_check_low() - have somebody see to it if memory was low when it was last looked at. */
+void page_check_low(void);
+
 /** page_cache_drain() - give this CPU's cached pages back to their zones. Context: any. */
 void page_cache_drain(void *unused);

@@ -12,7 +12,8 @@
  * enough of them do objects go back there.
  *
  * Locks: the pool's own (LOCK_RANK_SLAB), interrupts off. Magazines are themselves objects of two
- * pools that have none; they are allocated while no pool is locked.
+ * pools that have none; they are allocated while no pool is locked. Nothing down here reclaims
+ * memory, which would empty the very magazines in hand: pool_take_slow() does, and begins again.
  */
 #include "arch/cpu.h"
 #include "kernel/irq/ipi.h"
@@ -24,6 +25,7 @@
 #include "mm/kmalloc.h"
 #include "mm/page.h"
 #include "mm/pool_internal.h"
+#include "mm/reclaim.h"
 
 /* The depot of a pool holds at most this many bytes of objects, or this part of memory. */
 #define DEPOT_BYTES_MAX   (256 * 1024)
@@ -131,14 +133,15 @@ static bool fill_from_slabs(struct pool *pool, struct pool_cache *cache)
     return cache->count;
 }
 
-void *pool_alloc_slow(struct pool *pool, struct pool_cache *cache)
+/* Interrupts are off. */
+static void *alloc_object(struct pool *pool, struct pool_cache *cache)
 {
     struct magazine *previous = cache->previous;
 
-    if (previous && previous->count) {
+    if (!cache->count && previous && previous->count)
         cache->previous = cache_load(pool, cache, previous);
+    if (cache->count)
         return cache->objects[--cache->count];
-    }
     if (!cache->capacity) {
         struct magazine *magazine = magazine_get(pool);
 
@@ -149,6 +152,27 @@ void *pool_alloc_slow(struct pool *pool, struct pool_cache *cache)
     if (load_full_from_depot(pool, cache) || fill_from_slabs(pool, cache))
         return cache->objects[--cache->count];
     return NULL;
+}
+
+static void *try_to_take(unsigned int number)
+{
+    irqflags_t flags = irq_save();
+    void *object = alloc_object(&pools[number], &(*this_cpu_ptr(pool_caches))[number]);
+
+    irq_restore(flags);
+    return object;
+}
+
+void *pool_take_slow(unsigned int number)
+{
+    void *object = try_to_take(number);
+
+    if (unlikely(!object)) {
+        memory_reclaim(pools[number].slab_pages);
+        object = try_to_take(number);
+    }
+    page_check_low();
+    return object;
 }
 
 /*
@@ -196,16 +220,30 @@ static struct magazine *make_room(struct pool *pool, struct pool_cache *cache)
     return previous;
 }
 
-void pool_free_slow(struct pool *pool, struct pool_cache *cache, void *object)
+/* Sees to it that the loaded magazine has room. Return: false when out of memory. */
+static bool ensure_room(struct pool *pool, struct pool_cache *cache)
 {
-    struct magazine *empty = make_room(pool, cache);
+    struct magazine *empty;
 
-    if (!empty) {
+    if (cache->count < cache->capacity)
+        return true;
+    empty = make_room(pool, cache);
+    if (empty)
+        cache->previous = cache_load(pool, cache, empty);
+    return empty;
+}
+
+void pool_give_slow(unsigned int number, void *object)
+{
+    struct pool *pool = &pools[number];
+    irqflags_t flags = irq_save();
+    struct pool_cache *cache = &(*this_cpu_ptr(pool_caches))[number];
+
+    if (ensure_room(pool, cache))
+        cache->objects[cache->count++] = object;
+    else
         slab_free_one(pool, object);
-        return;
-    }
-    cache->previous = cache_load(pool, cache, empty);
-    cache->objects[cache->count++] = object;
+    irq_restore(flags);
 }
 
 /*

@@ -77,24 +77,25 @@ struct pool_cache {
 DECLARE_PER_CPU(struct pool_cache[POOL_MAX], pool_caches); /* interrupts off */
 
 /*
- * Magazines (pool.c). The slow halves run with interrupts off.
+ * Magazines (pool.c): the common case, in a handful of instructions. The slow halves start afresh.
  */
-void *pool_alloc_slow(struct pool *pool, struct pool_cache *cache);
-void pool_free_slow(struct pool *pool, struct pool_cache *cache, void *object);
+void *pool_take_slow(unsigned int number);
+void pool_give_slow(unsigned int number, void *object);
 
 /* An object, or NULL when out of memory. Context: any. */
 static __always_inline void *pool_take(unsigned int number)
 {
     irqflags_t flags = irq_save();
     struct pool_cache *cache = &(*this_cpu_ptr(pool_caches))[number];
-    void *object;
 
-    if (likely(cache->count))
-        object = cache->objects[--cache->count];
-    else
-        object = pool_alloc_slow(&pools[number], cache);
+    if (likely(cache->count)) {
+        void *object = cache->objects[--cache->count];
+
+        irq_restore(flags);
+        return object;
+    }
     irq_restore(flags);
-    return object;
+    return pool_take_slow(number);
 }
 
 static __always_inline void pool_give(unsigned int number, void *object)
@@ -102,11 +103,13 @@ static __always_inline void pool_give(unsigned int number, void *object)
     irqflags_t flags = irq_save();
     struct pool_cache *cache = &(*this_cpu_ptr(pool_caches))[number];
 
-    if (likely(cache->count < cache->capacity))
+    if (likely(cache->count < cache->capacity)) {
         cache->objects[cache->count++] = object;
-    else
-        pool_free_slow(&pools[number], cache, object);
+        irq_restore(flags);
+        return;
+    }
     irq_restore(flags);
+    pool_give_slow(number, object);
 }
 
 /** pool_init() - the pools that pools need. After page_init(). */

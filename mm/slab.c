@@ -129,7 +129,7 @@ static void cut_slab(const struct pool *pool, uint32_t frame)
 
 bool slab_grow(struct pool *pool)
 {
-    void *pages = page_alloc_for(pool->slab_pages, 0, slab_owner, 0);
+    void *pages = page_alloc_for(pool->slab_pages, PAGE_NO_RECLAIM, slab_owner, 0);
     irqflags_t flags;
 
     if (!pages)

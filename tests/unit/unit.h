@@ -32,6 +32,21 @@
         return cmocka_run_group_tests_name(__FILE__, unit_tests, NULL, NULL);                      \
     }
 
+/* The same, after a call of @setup(). */
+#define UNIT_TESTS_SETUP(setup, ...)                                                               \
+    static int unit_setup(void **state)                                                            \
+    {                                                                                              \
+        (void)state;                                                                               \
+        setup();                                                                                   \
+        return 0;                                                                                  \
+    }                                                                                              \
+    int main(void)                                                                                 \
+    {                                                                                              \
+        const struct CMUnitTest unit_tests[] = { __VA_ARGS__ };                                    \
+                                                                                                   \
+        return cmocka_run_group_tests_name(__FILE__, unit_tests, unit_setup, NULL);                \
+    }
+
 /*
  * Random numbers for tests: the same in every run. splitmix64, so that each seed, small ones too,
  * gives a stream of its own.

@@ -36,7 +36,8 @@ UNIT_TIMEOUT := 300
 FUZZ_CC := clang
 
 HOST_CFLAGS = -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing -fno-common \
-	-fvisibility=hidden -pthread $(filter-out -Wframe-larger-than=%,$(WARNINGS)) -Wno-missing-field-initializers
+	-fvisibility=hidden -pthread $(filter-out -Wframe-larger-than=%,$(WARNINGS)) -Wno-missing-field-initializers \
+	-Wno-format-truncation
 HOST_CPPFLAGS := -I. -DARCH_INLINE='"arch/host/inline.h"' -DCONFIG_DEBUG=1 -DCONFIG_HOST=1 -D_GNU_SOURCE
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 
