@@ -1,0 +1,295 @@
+/*
+ * The log: order, wrapping, consoles, holding, panic, and writers on several CPUs (as threads).
+ */
+#include "tests/unit/unit.h"
+
+#include <pthread.h>
+
+#include "arch/clock.h"
+#include "kernel/log.c"
+
+static uint64_t now_ns;
+struct host_cpu host_cpu;
+
+uint64_t clock_read_ns(void)
+{
+    return now_ns;
+}
+
+void host_irq_enabled(void)
+{
+}
+
+static char shown[65536];
+static size_t shown_length;
+static unsigned int shown_in_panic;
+
+static void show(struct log_console *console, enum log_level level, const char *text, size_t length)
+{
+    (void)console;
+    (void)level;
+    if (shown_length + length < sizeof(shown)) {
+        memcpy(shown + shown_length, text, length);
+        shown_length += length;
+        shown[shown_length] = '\0';
+    }
+}
+
+static void show_panic(struct log_console *console, enum log_level level, const char *text,
+                       size_t length)
+{
+    shown_in_panic++;
+    show(console, level, text, length);
+}
+
+static struct log_console console = { .name = "test", .write = show, .write_panic = show_panic };
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(records, 0, sizeof(records));
+    atomic_store(&next_number, 0);
+    atomic_store(&next_position, 0);
+    atomic_store(&panicking, false);
+    atomic_store(&flushing, false);
+    atomic_store(&holds, 0);
+    consoles = NULL;
+    shown_level = LOG_INFO;
+    shown[0] = '\0';
+    shown_length = 0;
+    shown_in_panic = 0;
+    now_ns = 0;
+    host_cpu = (struct host_cpu){ 0 };
+    return 0;
+}
+
+static void expect_next(uint64_t *cursor, const char *expected)
+{
+    char line[LOG_LINE_MAX];
+
+    assert_int_equal(log_read(cursor, line, sizeof(line)), strlen(expected));
+    assert_string_equal(line, expected);
+}
+
+static void test_lines_in_order(void **state)
+{
+    char line[LOG_LINE_MAX];
+    uint64_t cursor = 0;
+    (void)state;
+
+    now_ns = 1234567890;
+    log_info("one", "number %d", 1);
+    now_ns = 61000001000;
+    log_warning("two", "watch out");
+    log_error("three", "bad\nbytes\033[2J");
+    expect_next(&cursor, "[    1.234567 0] one: number 1");
+    expect_next(&cursor, "[   61.000001 0] WARNING two: watch out");
+    expect_next(&cursor, "[   61.000001 0] ERROR three: bad?bytes?[2J");
+    assert_int_equal(log_read(&cursor, line, sizeof(line)), 0);
+    log_info("four", "more");
+    expect_next(&cursor, "[   61.000001 0] four: more");
+}
+
+static void test_small_buffer_and_long_line(void **state)
+{
+    char text[2000];
+    char line[LOG_LINE_MAX];
+    uint64_t cursor = 0;
+    (void)state;
+
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    log_info("long", "%s", text);
+    assert_int_equal(log_read(&cursor, line, 10), 9);
+    assert_string_equal(line, "[    0.00");
+    cursor = 0;
+    assert_in_range(log_read(&cursor, line, sizeof(line)), 450, LOG_LINE_MAX - 1);
+}
+
+static void test_the_ring_keeps_the_last_lines(void **state)
+{
+    char expected[64];
+    uint64_t cursor = 0;
+    (void)state;
+
+    for (int i = 0; i < 3 * RECORD_COUNT; i++)
+        log_info("ring", "%d", i);
+    snprintf(expected, sizeof(expected), "[    0.000000 0] ring: %d", 2 * RECORD_COUNT);
+    expect_next(&cursor, expected);
+    cursor = log_tail(2);
+    snprintf(expected, sizeof(expected), "[    0.000000 0] ring: %d", 3 * RECORD_COUNT - 2);
+    expect_next(&cursor, expected);
+}
+
+static void test_the_text_is_bounded_too(void **state)
+{
+    char line[LOG_LINE_MAX];
+    uint64_t cursor = 0;
+    size_t lines = 0;
+    size_t bytes = 0;
+    size_t length;
+    (void)state;
+
+    for (int i = 0; i < 2 * RECORD_COUNT; i++)
+        log_info("ring", "%0400d", i);
+    while ((length = log_read(&cursor, line, sizeof(line))) > 0) {
+        assert_int_equal(length, 17 + 6 + 400);
+        assert_memory_equal(line, "[    0.000000 0] ring: 00000", 28);
+        lines++;
+        bytes += length;
+    }
+    assert_in_range(lines, 1200, TEXT_SIZE / 400);
+    assert_true(bytes > 500 * 1024);
+    snprintf(shown, sizeof(shown), "%0400d", 2 * RECORD_COUNT - 1);
+    assert_string_equal(line + 23, shown);
+}
+
+static void test_console_gets_everything_since_boot(void **state)
+{
+    (void)state;
+    log_info("one", "a");
+    log_debug("two", "not kept: log=info");
+    log_console_register(&console);
+    log_info("three", "c");
+    assert_string_equal(shown, "[    0.000000 0] one: a\n[    0.000000 0] three: c\n");
+}
+
+static void test_level(void **state)
+{
+    uint64_t cursor = 0;
+    (void)state;
+    assert_int_equal(set_level("loud"), -EINVAL);
+    assert_int_equal(set_level("warning"), 0);
+    log_console_register(&console);
+    log_info("one", "a");
+    log_warning("two", "b");
+    assert_string_equal(shown, "[    0.000000 0] WARNING two: b\n");
+    expect_next(&cursor, "[    0.000000 0] one: a");
+    assert_int_equal(set_level("debug"), 0);
+    log_debug("three", "c");
+    assert_non_null(strstr(shown, "debug three: c"));
+}
+
+static void test_hold(void **state)
+{
+    (void)state;
+    log_console_register(&console);
+    log_console_hold();
+    log_console_hold();
+    log_info("one", "hidden");
+    log_console_release();
+    log_info("two", "hidden");
+    log_console_release();
+    assert_string_equal(shown, "");
+    log_info("three", "seen");
+    assert_string_equal(shown, "[    0.000000 0] three: seen\n");
+    uint64_t cursor = 0;
+    expect_next(&cursor, "[    0.000000 0] one: hidden");
+}
+
+static void test_panic_goes_through_holds_and_locks(void **state)
+{
+    (void)state;
+    log_console_register(&console);
+    log_console_hold();
+    atomic_store(&flushing, true); /* whoever had it is stopped */
+    log_panic_mode();
+    log_error("panic", "the end");
+    assert_string_equal(shown, "[    0.000000 0] ERROR panic: the end\n");
+    assert_int_equal(shown_in_panic, 1);
+}
+
+static void test_a_line_in_the_making(void **state)
+{
+    char line[LOG_LINE_MAX];
+    uint64_t cursor = 0;
+    (void)state;
+
+    /* A writer that was stopped between reserving and finishing. */
+    uint64_t number = atomic_fetch_add(&next_number, 1);
+    log_info("two", "b");
+    assert_int_equal(log_read(&cursor, line, sizeof(line)), 0);
+    assert_int_equal(cursor, number);
+    log_panic_mode(); /* nobody will finish it now */
+    expect_next(&cursor, "[    0.000000 0] two: b");
+}
+
+static void test_nmi_leaves_the_console_to_the_next(void **state)
+{
+    (void)state;
+    log_console_register(&console);
+    host_cpu.preempt_count = PREEMPT_NMI;
+    log_info("one", "a");
+    assert_string_equal(shown, "");
+    host_cpu.preempt_count = 0;
+    log_info("two", "b");
+    assert_string_equal(shown, "[    0.000000 0] one: a\n[    0.000000 0] two: b\n");
+}
+
+/* ---- several CPUs -------------------------------------------------------------------------- */
+
+#define THREADS          4
+#define LINES_PER_THREAD 20000
+
+static void *write_lines(void *arg)
+{
+    uintptr_t thread = (uintptr_t)arg;
+
+    for (unsigned int i = 0; i < LINES_PER_THREAD; i++) {
+        char fill[64];
+        memset(fill, 'a' + (int)thread, i % 60);
+        fill[i % 60] = '\0';
+        log_info("w", "%u %u %s.", (unsigned int)thread, i, fill);
+    }
+    return NULL;
+}
+
+/* Every line that is read is whole, and each writer's lines come in its order. */
+static void check_line(const char *line, unsigned int last[THREADS])
+{
+    unsigned int thread, number, at;
+
+    assert_int_equal(sscanf(line, "[    0.000000 0] w: %u %u %n", &thread, &number, &at), 2);
+    assert_true(thread < THREADS && number < LINES_PER_THREAD);
+    const char *fill = line + at;
+    assert_int_equal(strspn(fill, (char[]){ (char)('a' + thread), 0 }), number % 60);
+    assert_string_equal(fill + number % 60, ".");
+    assert_true(last[thread] == UINT32_MAX || number > last[thread]);
+    last[thread] = number;
+}
+
+static void test_writers_and_a_reader_at_once(void **state)
+{
+    unsigned int last[THREADS] = { UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX };
+    pthread_t threads[THREADS];
+    char line[LOG_LINE_MAX];
+    uint64_t cursor = 0;
+    size_t read = 0;
+    (void)state;
+
+    for (uintptr_t i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, write_lines, (void *)i);
+    while (atomic_load(&next_number) < THREADS * LINES_PER_THREAD) {
+        if (log_read(&cursor, line, sizeof(line)) > 0) {
+            check_line(line, last);
+            read++;
+        }
+    }
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    while (log_read(&cursor, line, sizeof(line)) > 0) {
+        check_line(line, last);
+        read++;
+    }
+    assert_int_equal(cursor, THREADS * LINES_PER_THREAD);
+    assert_true(read >= RECORD_COUNT / 2);
+}
+
+#define LOG_TEST(function) cmocka_unit_test_setup(function, set_up)
+
+UNIT_TESTS(LOG_TEST(test_lines_in_order), LOG_TEST(test_small_buffer_and_long_line),
+           LOG_TEST(test_the_ring_keeps_the_last_lines), LOG_TEST(test_the_text_is_bounded_too),
+           LOG_TEST(test_console_gets_everything_since_boot), LOG_TEST(test_level),
+           LOG_TEST(test_hold), LOG_TEST(test_panic_goes_through_holds_and_locks),
+           LOG_TEST(test_a_line_in_the_making), LOG_TEST(test_nmi_leaves_the_console_to_the_next),
+           LOG_TEST(test_writers_and_a_reader_at_once))
