@@ -47,9 +47,8 @@ def test_control_bytes(boot):
         if byte not in (3, 4, 10, 13):  # Ctrl-C and Ctrl-D do what they are for, the others end the line
             guest.type(chr(byte))
     guest.type("\x1b[999;999;999~\x1b[\x1bO\x1b")
-    guest.type("\x03\r")
-    guest.wait_prompt()
-    guest.run("echo again")
+    guest.type("\x03echo again\r")
+    guest.expect(r"[\r\n]again[\r\n]+\$ $")
 
 
 @pytest.mark.parametrize("line, told", [

@@ -36,9 +36,9 @@ def test_screen_scrolls(boot):
     guest.wait_screen(r"version(.*\n)*\$ *$")
     first = guest.screen()
     guest.type_keys("version\n")
-    guest.wait_screen(r"\$ version\nnos \d+\.\d+ \(.*\n\$ *$")
+    guest.wait_screen(r"\$ version\nnos \d+\.\d+ \(.*\n.*\n\$ *$")
     second = guest.screen()
-    assert second[0] != first[0] and second[:3] == first[2:5]
+    assert second[0] != first[0] and second[:3] == first[3:6]
 
 
 def test_both_consoles_at_once(boot):

@@ -39,8 +39,8 @@ SHIFTED = dict(zip('!@#$%^&*()_+{}:"~|<>?', "1234567890-=[];'`\\,./"))
 class Guest:
     """One QEMU process. Use as a context manager, or through the fixtures of conftest.py."""
 
-    def __init__(self, folder, machine=None, **options):
-        self.machine = machine or Machine(**options)
+    def __init__(self, folder, **options):
+        self.machine = Machine(**options)
         self.folder = pathlib.Path(folder).absolute()  # QEMU's own: sockets there have short names
         self.folder.mkdir(parents=True, exist_ok=True)
         self._serial, serial_far = socket.socketpair()
