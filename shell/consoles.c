@@ -30,8 +30,8 @@ static int set_run(const char *value)
     run_at_boot = value;
     return 0;
 }
-PARAMETER(run, "run", "\"COMMAND; ...\"", "commands that the first shell runs before its prompt",
-          set_run);
+PARAMETER(run, "run", "\"COMMAND; ...\"",
+          "commands that a shell runs before its prompt, the serial one if there is one", set_run);
 
 static void session_write(struct shell *shell, const char *text, size_t length)
 {
@@ -71,6 +71,23 @@ static int first_session_task(void *arg)
     shell_interact(shell);
 }
 
+static bool is_selected(const struct console *console)
+{
+    return !selected || strcmp(console->name, selected) == 0;
+}
+
+/* The one that runs run=: serial, where a script would listen, or else the first. */
+static const struct console *first_session_console(void)
+{
+    const struct console *found = NULL;
+
+    for (const struct console *console = console_first(); console; console = console->next) {
+        if (is_selected(console) && (!found || strcmp(console->name, "serial") == 0))
+            found = console;
+    }
+    return found;
+}
+
 static int start_session(struct console *console, bool is_first)
 {
     struct shell *shell = shell_create(console->name, &session_ops, console, SHELL_INTERACTIVE);
@@ -91,18 +108,16 @@ static int start_session(struct console *console, bool is_first)
 
 static int sessions_start(void)
 {
-    bool is_first = true;
+    const struct console *first = first_session_console();
 
     for (struct console *console = console_first(); console; console = console->next) {
-        if (selected && strcmp(console->name, selected) != 0)
+        if (!is_selected(console))
             continue;
-        int error = start_session(console, is_first);
+        int error = start_session(console, console == first);
         if (error)
             log_error("shell", "no session on %s: %s", console->name, errno_text(error));
-        else
-            is_first = false;
     }
-    if (is_first)
+    if (!first)
         log_warning("shell", "no console%s%s to start a session on", selected ? " " : "",
                     selected ? selected : "");
     return 0;

@@ -81,6 +81,7 @@ static int cls_command(struct shell *shell, int argc, char **argv)
     if (argc != 1)
         return -EINVAL;
     shell_printf(shell, "\033[H\033[2J");
+    shell->is_mid_line = false; /* the prompt belongs in the first line */
     return 0;
 }
 SHELL_COMMAND(cls, "cls", "clear the screen", cls_command, CMD_PANIC_OK);
