@@ -7,7 +7,7 @@
  *         EXPECT_EQ(counter, 400000);
  *     }
  *
- * Each runs in its own task, after INIT_APP; a failed expectation prints file, line, expected and got
+ * Each runs in its own task, in place of the shell; a failed expectation prints file, line, expected and got
  * and ends that test. Each takes well under a second.
  */
 #pragma once

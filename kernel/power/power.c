@@ -4,6 +4,7 @@
 #include "kernel/power/power.h"
 
 #include "arch/cpu.h"
+#include "arch/exit.h"
 #include "kernel/log.h"
 #include "lib/atomic.h"
 
@@ -45,11 +46,10 @@ static void shut_down(const char *what)
     run_shutdown_hooks();
 }
 
-void power_off(void)
+static void __noreturn switch_off(void)
 {
     const struct power_method *method = NULL;
 
-    shut_down("powering off");
     while ((method = next_method(method)) != NULL) {
         if (method->poweroff)
             method->poweroff();
@@ -57,6 +57,19 @@ void power_off(void)
     log_error("power", "no way to switch off works here; it is safe to do so by hand");
     run_shutdown_hooks();
     cpu_halt_forever();
+}
+
+void power_off(void)
+{
+    shut_down("powering off");
+    switch_off();
+}
+
+void power_exit(uint8_t code)
+{
+    shut_down("ending the emulator");
+    emulator_exit(code);
+    switch_off();
 }
 
 void power_reset_now(void)

@@ -10,6 +10,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 #include "lib/compiler.h"
 #include "lib/registry.h"
 
@@ -48,6 +50,12 @@ void __noreturn power_off(void);
 
 /** power_reboot() - shut down and reset. Task. */
 void __noreturn power_reboot(void);
+
+/**
+ * power_exit() - shut down and end the emulator with @code (arch/exit.h)
+ * Switches off where there is no emulator to tell. Task.
+ */
+void __noreturn power_exit(uint8_t code);
 
 /** power_reset_now() - reset at once, without shutting down: for panic. Any context. */
 void __noreturn power_reset_now(void);
