@@ -3,13 +3,14 @@
  *
  * The table of hooks is put together by the linker in no particular order. Each level is sorted
  * by name on a small array of pointers, so a boot does the same things in the same order whatever
- * the linker did. No locks: hooks run one after another in the boot task; the stage table takes a
- * single atomic index because the shells end the last stages.
+ * the linker did. Hooks run one after another in the boot task and their records need no lock; the
+ * table of stages has one, because several shells may end the last.
  */
 #include "kernel/init.h"
 
 #include "kernel/log.h"
 #include "kernel/panic.h"
+#include "kernel/sync/spinlock.h"
 #include "kernel/time/clock.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
@@ -22,8 +23,9 @@
 static struct init_record records[HOOKS_MAX]; /* written by the boot task */
 static atomic_size record_count;
 
+static DEFINE_SPINLOCK(stages_lock, "boot stages", LOCK_RANK_NONE); /* guards adding */
 static struct boot_stage stages[STAGES_MAX];
-static atomic_size stage_count;
+static atomic_size stage_count; /* of those that are whole */
 
 const char *init_level_name(enum init_level level)
 {
@@ -107,31 +109,31 @@ void init_run_level(enum init_level level)
     boot_stage_end(init_level_name(level));
 }
 
+static bool has_stage(const char *name, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(stages[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 void boot_stage_end(const char *name)
 {
-    size_t count = atomic_load_acquire(&stage_count);
+    irqflags_t flags = spin_lock_irqsave(&stages_lock);
+    size_t count = atomic_load_relaxed(&stage_count);
 
-    for (size_t i = 0; i < count; i++) {
-        if (stages[i].name && strcmp(stages[i].name, name) == 0)
-            return;
+    if (count < STAGES_MAX && !has_stage(name, count)) {
+        stages[count] = (struct boot_stage){ .name = name, .end_ns = clock_now_ns() };
+        atomic_store_release(&stage_count, count + 1); /* pairs with boot_stages() */
     }
-    size_t index = atomic_fetch_add(&stage_count, 1);
-    if (index >= STAGES_MAX) {
-        atomic_fetch_sub(&stage_count, 1);
-        return;
-    }
-    stages[index].end_ns = clock_now_ns();
-    store_release(&stages[index].name, name);
+    spin_unlock_irqrestore(&stages_lock, flags);
 }
 
 size_t boot_stages(const struct boot_stage **table)
 {
-    size_t count = 0;
-
     *table = stages;
-    while (count < STAGES_MAX && load_acquire(&stages[count].name))
-        count++;
-    return count;
+    return atomic_load_acquire(&stage_count);
 }
 
 size_t init_records(const struct init_record **table)

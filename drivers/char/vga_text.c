@@ -1,8 +1,8 @@
 /*
  * VGA text mode, 80 by 25: a console of the log, and with the keyboard a console for a person.
  *
- * Present unless the firmware gave us a framebuffer, says that there is no VGA, or the memory at
- * 0xb8000 does not remember what is written to it.
+ * Present unless the firmware gave us a framebuffer or says that there is no VGA, and when the CRT
+ * controller's registers and the memory at 0xb8000 remember what is written to them.
  *
  * Spec: IBM VGA; registers of the CRT controller 0x0a, 0x0b, 0x0e, 0x0f.
  */
@@ -145,6 +145,16 @@ struct console *vga_text_console(void)
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
+/* The memory alone proves nothing: on a machine without a VGA there may be RAM at that address. */
+static bool has_crtc(void)
+{
+    crtc_write(CRTC_CURSOR_LOW, 0x5a);
+    if (port_read8(CRTC_DATA) != 0x5a)
+        return false;
+    crtc_write(CRTC_CURSOR_LOW, 0xa5);
+    return port_read8(CRTC_DATA) == 0xa5;
+}
+
 static bool remembers(volatile uint16_t *cell)
 {
     uint16_t before = mmio_read16(cell);
@@ -167,7 +177,7 @@ static int vga_init(void)
                                             MMU_READ | MMU_WRITE | MMU_UNCACHED);
     if (!base)
         return 0;
-    if (!remembers(base)) {
+    if (!has_crtc() || !remembers(base)) {
         log_info("vga", "no text screen at 0x%x", TEXT_BASE);
         vm_unmap_device((void *)base);
         return 0;

@@ -10,15 +10,13 @@
 
 static atomic_bool is_going_down;
 
-static void run_shutdown_hooks(void)
+static void run_hooks(enum shutdown_level level)
 {
     const struct shutdown_hook *hook;
 
-    for (unsigned int level = 0; level < SHUTDOWN_LEVEL_COUNT; level++) {
-        registry_for_each(hook, shutdown_hook) {
-            if (hook->level == level)
-                hook->run();
-        }
+    registry_for_each(hook, shutdown_hook) {
+        if (hook->level == level)
+            hook->run();
     }
 }
 
@@ -42,8 +40,10 @@ static void shut_down(const char *what)
 {
     if (atomic_exchange(&is_going_down, true))
         cpu_halt_forever();
+    run_hooks(SHUTDOWN_LOG);
     log_info("power", "%s", what);
-    run_shutdown_hooks();
+    for (unsigned int level = SHUTDOWN_LOG + 1; level < SHUTDOWN_LEVEL_COUNT; level++)
+        run_hooks((enum shutdown_level)level);
 }
 
 static void __noreturn switch_off(void)
@@ -55,7 +55,7 @@ static void __noreturn switch_off(void)
             method->poweroff();
     }
     log_error("power", "no way to switch off works here; it is safe to do so by hand");
-    run_shutdown_hooks();
+    run_hooks(SHUTDOWN_CONSOLE);
     cpu_halt_forever();
 }
 
