@@ -17,9 +17,13 @@ struct host_cpu {
     struct task *task;
     int preempt_count;
     bool irq_enabled;
-    uintptr_t stack_canary; /* kept for the scheduler; the host's own guards its frames */
+    bool has_chaos; /* chaos.c */
+    uintptr_t stack_canary;
 };
 extern struct host_cpu host_cpu;
+
+/* Stacks of instrumented code: several times the kernel's own. */
+#define ARCH_TASK_STACK_SIZE (256 * 1024)
 
 /* Runs what a pending simulated interrupt would, once interrupts are on again. */
 void host_irq_enabled(void);
@@ -54,9 +58,13 @@ static inline uintptr_t cpu_stack_canary(void)
     return host_cpu.stack_canary;
 }
 
+void host_chaos_point(void);
+
 static inline void cpu_preempt_count_add(int delta)
 {
     host_cpu.preempt_count += delta;
+    if (host_cpu.has_chaos && host_cpu.preempt_count == 0 && delta < 0)
+        host_chaos_point();
 }
 
 static inline int cpu_preempt_count(void)
@@ -64,8 +72,10 @@ static inline int cpu_preempt_count(void)
     return host_cpu.preempt_count;
 }
 
+void host_relax(void);
 static inline void cpu_relax(void)
 {
+    host_relax();
 }
 
 uint64_t host_cycle_counter(void);
@@ -107,9 +117,10 @@ static inline bool irq_is_enabled(void)
 
 /*
  * Physical addresses are the host's own, unless a test simulates physical memory: then this is the
- * address where it has mapped physical address 0. Defined in arch/host/physical.c.
+ * address where it has mapped physical address 0, and how much there is. Defined in arch/host/physical.c.
  */
 extern uintptr_t host_physical_base;
+extern uintptr_t host_physical_size;
 
 static inline void *phys_to_virt(paddr_t paddr)
 {
@@ -123,7 +134,7 @@ static inline paddr_t direct_map_to_phys(const void *ptr)
 
 static inline bool is_direct_map(const void *ptr)
 {
-    return ptr != NULL;
+    return ptr && (uintptr_t)ptr - host_physical_base < host_physical_size;
 }
 
 /* Registers of simulated devices: plain memory; ports go to the test's model. */

@@ -4,3 +4,4 @@
 #include "arch/mmu.h"
 
 uintptr_t host_physical_base;
+uintptr_t host_physical_size = UINTPTR_MAX;

@@ -77,6 +77,8 @@ int sched_init(void)
     struct run_queue *queue = per_cpu_ptr(run_queue, cpu);
 
     timer_system_init();
+    task_table_init();
+    task_set_reaper(&boot_task);
     int error = task_table_insert(&boot_task);
     if (error)
         return error;
@@ -87,7 +89,6 @@ int sched_init(void)
     boot_task.run_since_ns = clock_now_ns();
     queue->current = &boot_task;
     is_running = true;
-    task_set_reaper(&boot_task);
     return softirq_start_cpu(cpu);
 }
 

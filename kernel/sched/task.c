@@ -119,8 +119,9 @@ static struct task *graveyard_take(void)
     return task;
 }
 
-void task_set_reaper(struct task *task)
+void task_set_reaper(struct task *task) __no_thread_safety_analysis /* nobody else yet */
 {
+    list_init(&graveyard);
     reaper = task;
 }
 

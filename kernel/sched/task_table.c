@@ -33,6 +33,16 @@ static int compare_to_pid(const void *key, const struct rb_node *node)
     return pid < pid_of(node) ? -1 : pid > pid_of(node);
 }
 
+void task_table_init(void)
+{
+    irqflags_t flags = spin_lock_irqsave(&table_lock);
+
+    rbtree_init(&table);
+    last_pid = 0;
+    count = 0;
+    spin_unlock_irqrestore(&table_lock, flags);
+}
+
 int task_table_insert(struct task *task)
 {
     irqflags_t flags = spin_lock_irqsave(&table_lock);

@@ -5,6 +5,8 @@
 
 #include "kernel/sched/task.h"
 
+void task_table_init(void);
+
 /** task_table_insert() - give @task the next free pid. 0; -ENOMEM when all are taken. */
 int __must_check task_table_insert(struct task *task);
 void task_table_remove(struct task *task);

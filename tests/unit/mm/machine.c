@@ -61,14 +61,23 @@ void ipi_call_others(void (*function)(void *arg), void *arg)
     assert_true(host_cpu.irq_enabled);
 }
 
-void preempt_disable(void)
+DEFINE_PER_CPU(union preempt_pending, preempt_pending);
+
+void preempt_run_pending(void)
 {
-    host_cpu.preempt_count++;
 }
 
-void preempt_enable(void)
+void might_sleep(void)
 {
-    assert_true(host_cpu.preempt_count-- > 0);
+    assert_int_equal(host_cpu.preempt_count, 0);
+}
+
+void host_chaos_point(void)
+{
+}
+
+void host_relax(void)
+{
 }
 
 /*

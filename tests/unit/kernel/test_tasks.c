@@ -1,0 +1,250 @@
+/*
+ * Tasks on the simulated CPU: life cycle, sleep, join, cancel, slices; and the host layer itself.
+ */
+#include "arch/host/host.h"
+#include "kernel/sched/task.h"
+#include "kernel/sched/sched.h"
+#include "kernel/sync/wait_queue.h"
+#include "lib/errno.h"
+#include "tests/unit/unit.h"
+
+static int return_argument(void *arg)
+{
+    return (int)(intptr_t)arg;
+}
+
+static int create_and_join(void *arg)
+{
+    struct task *task;
+    int status = -1;
+
+    (void)arg;
+    assert_int_equal(task_create("child", return_argument, (void *)42, &task), 0);
+    assert_int_equal(task_join(task, &status, DEADLINE_NEVER), 0);
+    return status;
+}
+
+static void test_create_and_join(void **state)
+{
+    (void)state;
+    host_kernel_start();
+    assert_int_equal(host_run(create_and_join, NULL), 42);
+    assert_int_equal(host_run(create_and_join, NULL), 42);
+}
+
+static int sleep_a_while(void *arg)
+{
+    uint64_t start = clock_now_ns();
+
+    assert_int_equal(sleep_ns((uintptr_t)arg), 0);
+    assert_int_equal(clock_now_ns() - start, (uintptr_t)arg);
+    return 0;
+}
+
+static int run_sleepers(void *arg)
+{
+    uint64_t start = clock_now_ns();
+    struct task *tasks[1000];
+
+    (void)arg;
+    for (uintptr_t i = 0; i < ARRAY_SIZE(tasks); i++)
+        assert_int_equal(
+            task_create("sleeper", sleep_a_while, (void *)((i + 1) * NS_PER_MS), &tasks[i]), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(tasks); i++)
+        assert_int_equal(task_join(tasks[i], NULL, DEADLINE_NEVER), 0);
+    assert_int_equal(clock_now_ns() - start, ARRAY_SIZE(tasks) * NS_PER_MS);
+    return 0;
+}
+
+static void test_thousand_sleepers(void **state)
+{
+    (void)state;
+    host_kernel_start();
+    host_run(run_sleepers, NULL);
+}
+
+static int join_slow_task(void *arg)
+{
+    struct task *task;
+    int status;
+
+    (void)arg;
+    assert_int_equal(task_create("slow", sleep_a_while, (void *)(10 * NS_PER_MS), &task), 0);
+    assert_int_equal(task_join(task, &status, deadline_after_ns(NS_PER_MS)), -ETIMEDOUT);
+    assert_int_equal(task_join(task, &status, DEADLINE_NEVER), 0);
+    assert_int_equal(status, 0);
+    return 0;
+}
+
+static void test_join_with_deadline(void **state)
+{
+    (void)state;
+    host_kernel_start();
+    host_run(join_slow_task, NULL);
+}
+
+static int sleep_until_cancelled(void *arg)
+{
+    (void)arg;
+    assert_int_equal(sleep_until_ns(DEADLINE_NEVER), -ECANCELED);
+    assert_true(task_is_cancelled());
+    assert_int_equal(sleep_ns(1), -ECANCELED); /* sticky */
+    task_clear_cancel(task_current());
+    return sleep_ns(1);
+}
+
+static int cancel_sleeper(void *arg)
+{
+    struct task *task;
+    int status;
+
+    (void)arg;
+    assert_int_equal(task_create("victim", sleep_until_cancelled, NULL, &task), 0);
+    host_advance_ns(NS_PER_S);
+    assert_int_equal(task->state, TASK_WAITING);
+    assert_string_equal(task->wait_name, "sleep");
+    task_cancel(task);
+    assert_int_equal(task_join(task, &status, DEADLINE_NEVER), 0);
+    return status;
+}
+
+static void test_cancel(void **state)
+{
+    (void)state;
+    host_kernel_start();
+    assert_int_equal(host_run(cancel_sleeper, NULL), 0);
+}
+
+static int many_detached(void *arg)
+{
+    (void)arg;
+    for (unsigned int i = 0; i < 300; i++)
+        assert_int_equal(task_create("detached", return_argument, NULL, NULL), 0);
+    host_settle();
+    return 0;
+}
+
+static void test_detached_tasks_reap_themselves(void **state)
+{
+    (void)state;
+    host_kernel_start();
+    host_run(many_detached, NULL);
+}
+
+static bool collect_pid(struct task *task, void *arg)
+{
+    uint32_t **next = arg;
+
+    *(*next)++ = task->pid;
+    return true;
+}
+
+static int look_up_pids(void *arg)
+{
+    uint32_t pids[64];
+    uint32_t *next = pids;
+    struct task *task;
+
+    (void)arg;
+    assert_int_equal(task_create("found", sleep_a_while, (void *)NS_PER_MS, &task), 0);
+    struct task *found = task_find(task->pid);
+    assert_ptr_equal(found, task);
+    task_put(found);
+    assert_null(task_find(999999));
+    assert_null(task_find(0));
+    task_for_each(collect_pid, &next);
+    assert_int_equal(next - pids, task_count());
+    for (uint32_t *pid = pids; pid + 1 < next; pid++)
+        assert_true(pid[0] < pid[1]);
+    return task_join(task, NULL, DEADLINE_NEVER);
+}
+
+static void test_pid_table(void **state)
+{
+    (void)state;
+    host_kernel_start();
+    host_run(look_up_pids, NULL);
+}
+
+static int create_without_memory(void *arg)
+{
+    struct task *task;
+
+    (void)arg;
+    for (unsigned long nth = 1; nth <= 2; nth++) {
+        host_fail_allocation(nth);
+        assert_int_equal(task_create("none", return_argument, NULL, &task), -ENOMEM);
+        assert_true(host_allocation_failed());
+    }
+    host_fail_allocation(0);
+    return create_and_join(NULL);
+}
+
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    host_kernel_start();
+    assert_int_equal(host_run(create_without_memory, NULL), 42);
+}
+
+/* Two tasks that only compute: the end of the slice takes the CPU from each in turn. */
+static int spins[2];
+
+static int spin(void *arg)
+{
+    int *mine = arg;
+
+    while (*mine < 50) {
+        clock_busy_wait_ns(NS_PER_MS);
+        ++*mine;
+    }
+    return 0;
+}
+
+static int run_spinners(void *arg)
+{
+    struct task *tasks[2];
+
+    (void)arg;
+    memset(spins, 0, sizeof(spins));
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(task_create("spinner", spin, &spins[i], &tasks[i]), 0);
+    sleep_ns(20 * NS_PER_MS);
+    int difference = spins[0] - spins[1];
+    assert_true(spins[0] > 0 && spins[1] > 0);
+    assert_true(difference >= -6 && difference <= 6); /* one slice is 5 ms */
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(task_join(tasks[i], NULL, DEADLINE_NEVER), 0);
+    return 0;
+}
+
+static void test_slices(void **state)
+{
+    (void)state;
+    host_kernel_start();
+    host_run(run_spinners, NULL);
+}
+
+static void block_for_ever(void *arg)
+{
+    DEFINE_WAIT_QUEUE(queue, "nothing");
+
+    (void)arg;
+    preempt_disable();
+    (void)wait_event(&queue, false, DEADLINE_NEVER);
+}
+
+static void test_sleeping_with_preemption_off(void **state)
+{
+    (void)state;
+    host_kernel_start();
+    host_expect_panic(block_for_ever, NULL, "may sleep");
+    host_kernel_start();
+    host_run(create_and_join, NULL);
+}
+
+UNIT_TESTS(UNIT_TEST(test_create_and_join), UNIT_TEST(test_thousand_sleepers),
+           UNIT_TEST(test_join_with_deadline), UNIT_TEST(test_cancel),
+           UNIT_TEST(test_detached_tasks_reap_themselves), UNIT_TEST(test_pid_table),
+           UNIT_TEST(test_out_of_memory), UNIT_TEST(test_slices),
+           UNIT_TEST(test_sleeping_with_preemption_off))
