@@ -1,13 +1,14 @@
 /*
- * Backtraces. One request to another CPU is under way at a time: the asker fills it in, sends an
- * NMI, and spins for the answer with a deadline. An answer that comes too late finds another
- * request, or none, by its number, and is dropped.
+ * Backtraces. One request to another CPU is under way at a time: the asker names the CPU, sends an
+ * NMI, and spins for the answer with a deadline. Asker and answerer settle by one
+ * compare-and-exchange whether an answer is given, so that one that comes too late writes nothing.
  */
 #include "kernel/backtrace.h"
 
 #include "arch/context.h"
 #include "arch/cpu.h"
 #include "arch/crash.h"
+#include "arch/irq.h"
 #include "arch/smp.h"
 #include "kernel/log.h"
 #include "kernel/panic_internal.h"
@@ -16,17 +17,16 @@
 #include "kernel/time/clock.h"
 #include "lib/atomic.h"
 #include "lib/printf.h"
+#include "lib/string.h"
 
 /* An emulated CPU may wait this long for a host CPU to run on. */
 #define ANSWER_NS (100 * NS_PER_MS)
 
 static struct {
     atomic_bool is_taken;  /* by the one who asks */
-    atomic_uint asked_cpu; /* CPU number + 1; 0: nobody. Released last, taken back by the answer */
+    atomic_uint asked_cpu; /* CPU number + 1; 0: nobody. Who takes it to 0 decides */
     atomic_bool is_answered;
-    struct task *task; /* of the answering CPU, as all below */
-    size_t count;
-    uintptr_t addresses[BACKTRACE_MAX];
+    struct cpu_snapshot snapshot; /* written by the CPU that answers */
 } request;
 
 size_t backtrace_here(uintptr_t *addresses, size_t count)
@@ -46,8 +46,10 @@ static bool answer_request(const struct cpu_registers *registers)
     if (!atomic_cmpxchg(&request.asked_cpu, &me, 0))
         return false;
     crash_registers_keep(&kept, registers);
-    request.task = cpu_task();
-    request.count = crash_backtrace(&kept, request.task, request.addresses, BACKTRACE_MAX);
+    request.snapshot.task = cpu_task();
+    request.snapshot.interrupts_were_on = crash_interrupts_were_on(&kept);
+    request.snapshot.count =
+        crash_backtrace(&kept, cpu_task(), request.snapshot.addresses, BACKTRACE_MAX);
     atomic_store_release(&request.is_answered, true);
     return true;
 }
@@ -92,43 +94,49 @@ static bool wait_for_answer(unsigned int cpu)
     return true;
 }
 
-size_t cpu_backtrace(unsigned int cpu, struct task **task, uintptr_t *addresses, size_t count)
+bool cpu_snapshot(unsigned int cpu, struct cpu_snapshot *snapshot)
 {
-    size_t copied = 0;
-
     if (!cpu_is_online(cpu))
-        return 0;
+        return false;
     if (cpu == cpu_current()) {
-        if (task)
-            *task = cpu_task();
-        return backtrace_here(addresses, count);
+        snapshot->task = cpu_task();
+        snapshot->interrupts_were_on = irq_is_enabled();
+        snapshot->count = backtrace_here(snapshot->addresses, BACKTRACE_MAX);
+        return true;
     }
     if (!take_request())
-        return 0;
+        return false;
     atomic_store_relaxed(&request.is_answered, false);
     atomic_store_release(&request.asked_cpu, cpu + 1);
     smp_send_nmi(cpu);
-    if (wait_for_answer(cpu)) {
-        for (; copied < MIN(count, request.count); copied++)
-            addresses[copied] = request.addresses[copied];
-        if (task)
-            *task = request.task;
-    }
+    bool is_answered = wait_for_answer(cpu);
+    if (is_answered)
+        *snapshot = request.snapshot;
     atomic_store_release(&request.is_taken, false);
+    return is_answered;
+}
+
+static size_t copy_addresses(const struct cpu_snapshot *snapshot, uintptr_t *addresses,
+                             size_t count)
+{
+    size_t copied = MIN(count, snapshot->count);
+
+    memcpy(addresses, snapshot->addresses, copied * sizeof(addresses[0]));
     return copied;
 }
 
 size_t task_backtrace(struct task *task, uintptr_t *addresses, size_t count)
 {
-    struct task *seen = NULL;
+    struct cpu_snapshot snapshot;
 
     if (task == cpu_task())
         return backtrace_here(addresses, count);
     /* It may be switched out, or elsewhere, before the NMI arrives: then look again. */
     for (int i = 0; i < 3 && __atomic_load_n(&task->is_on_cpu, __ATOMIC_ACQUIRE); i++) {
-        size_t found = cpu_backtrace(READ_ONCE(task->cpu), &seen, addresses, count);
-        if (found == 0 || seen == task)
-            return found;
+        if (!cpu_snapshot(READ_ONCE(task->cpu), &snapshot))
+            return 0;
+        if (snapshot.task == task)
+            return copy_addresses(&snapshot, addresses, count);
     }
     return context_backtrace(&task->context, task->stack_base, TASK_STACK_SIZE, addresses, count);
 }

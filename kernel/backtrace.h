@@ -28,12 +28,20 @@ size_t backtrace_here(uintptr_t *addresses, size_t count);
  */
 size_t task_backtrace(struct task *task, uintptr_t *addresses, size_t count);
 
+/* What a CPU was doing when it was asked. */
+struct cpu_snapshot {
+    struct task *task;     /* not referenced: for identification only */
+    bool interrupts_were_on;
+    size_t count;
+    uintptr_t addresses[BACKTRACE_MAX];
+};
+
 /**
- * cpu_backtrace() - of whatever runs on CPU @cpu now, by NMI
- * @task: out, may be NULL: the task it ran (not referenced: for identification only).
- * Return: number of addresses; 0 when it is offline or did not answer within 100 ms.
+ * cpu_snapshot() - interrupt CPU @cpu by NMI, whatever it does, and look
+ * Context: any but NMI. Return: false when it is offline or did not answer within 100 ms, which on
+ * an emulated machine may only mean that nobody ran it.
  */
-size_t cpu_backtrace(unsigned int cpu, struct task **task, uintptr_t *addresses, size_t count);
+bool cpu_snapshot(unsigned int cpu, struct cpu_snapshot *snapshot);
 
 /**
  * backtrace_describe() - "function+0x12" for the @index-th of a backtrace's addresses

@@ -23,7 +23,7 @@
 #define FAULT_FETCH    BIT(4)
 
 static const char *const exception_names[VECTOR_EXCEPTION_COUNT] = {
-    [VECTOR_DIVIDE] = "division error",
+    [VECTOR_DIVIDE] = "divide error",
     [VECTOR_DEBUG] = "debug exception",
     [VECTOR_NMI] = "non-maskable interrupt",
     [VECTOR_BREAKPOINT] = "breakpoint",

@@ -42,6 +42,7 @@ static void panic_null(void)
     void (*volatile function)(void) = NULL;
 
     function();
+    compiler_barrier(); /* so that it is a call and not a jump: the backtrace shall name us */
 }
 
 /* Not a tail call, and a frame that is used: the compiler would make a loop of it otherwise. */
@@ -80,6 +81,7 @@ static void panic_execdata(void)
     void (*volatile function)(void) = (void (*)(void))(uintptr_t)data;
 
     function();
+    compiler_barrier();
 }
 
 /* Writes past the end of an array on its own stack, over the canary. */

@@ -1,0 +1,148 @@
+/*
+ * The watchdog: CPUs that do not take interrupts any more, and tasks that do not let others run.
+ *
+ * Every CPU has a slow timer that notes its heartbeat and looks at the next CPU's. A beat that is
+ * late may mean no more than that an emulator did not run that CPU; so it is sent an NMI. One that
+ * answers, twice, from code with interrupts off, is stuck, and the kernel ends with a panic, whose
+ * report has its backtrace. One that answers with interrupts on has a task that holds off
+ * preemption, or softirqs without end: that is named in the log, once. One CPU alone cannot see
+ * itself: a deadlocked spinlock is found by its own count (kernel/sync/spinlock.c).
+ */
+#include "arch/cpu.h"
+#include "arch/percpu.h"
+#include "kernel/backtrace.h"
+#include "kernel/init.h"
+#include "kernel/irq/ipi.h"
+#include "kernel/log.h"
+#include "kernel/panic.h"
+#include "kernel/sched/task.h"
+#include "kernel/time/timer.h"
+#include "shell/command.h"
+
+#define WATCH_PERIOD_NS (2 * NS_PER_S)
+#define LATE_NS         (5 * NS_PER_S)
+#define STRIKES_MAX     2
+
+struct watchdog {
+    struct timer timer;
+    uint64_t beat_ns; /* atomic; written by this CPU, read by the one that watches it */
+    /* The rest is the watcher's. */
+    unsigned int strikes;
+    bool is_reported;
+    uint64_t late_count;    /* beats that were late for whatever reason */
+    uint64_t unanswered;    /* NMIs that were not answered: the CPU was not run */
+    uint64_t soft_lockups;
+};
+static DEFINE_PER_CPU(struct watchdog, watchdog);
+
+static unsigned int next_online_cpu(unsigned int cpu)
+{
+    do {
+        cpu = (cpu + 1) % cpu_possible_count();
+    } while (!cpu_is_online(cpu));
+    return cpu;
+}
+
+static const char *name_of(const struct task *task)
+{
+    return task ? task->name : "none";
+}
+
+static void report_soft_lockup(unsigned int cpu, struct watchdog *dog,
+                               const struct cpu_snapshot *snapshot, uint64_t late_ns)
+{
+    if (dog->is_reported)
+        return;
+    dog->is_reported = true;
+    dog->soft_lockups++;
+    log_error("watchdog", "softlockup: CPU %u has not let others run for %llu s, task %s:", cpu,
+              (unsigned long long)(late_ns / NS_PER_S), name_of(snapshot->task));
+    backtrace_log("watchdog", snapshot->addresses, snapshot->count);
+}
+
+static void look_at_late_cpu(unsigned int cpu, struct watchdog *dog, uint64_t late_ns)
+{
+    struct cpu_snapshot snapshot;
+
+    dog->late_count++;
+    if (!cpu_snapshot(cpu, &snapshot)) {
+        dog->unanswered++;
+        return;
+    }
+    if (snapshot.interrupts_were_on) {
+        report_soft_lockup(cpu, dog, &snapshot, late_ns);
+        return;
+    }
+    if (++dog->strikes >= STRIKES_MAX)
+        panic("hardlockup: CPU %u is stuck with interrupts off for %llu s, task %s", cpu,
+              (unsigned long long)(late_ns / NS_PER_S), name_of(snapshot.task));
+}
+
+static void watch(unsigned int cpu, uint64_t now)
+{
+    struct watchdog *dog = per_cpu_ptr(watchdog, cpu);
+    uint64_t beat = __atomic_load_n(&dog->beat_ns, __ATOMIC_RELAXED);
+
+    if (beat == 0) /* not started yet */
+        return;
+    if (now < beat + LATE_NS) {
+        dog->strikes = 0;
+        dog->is_reported = false;
+        return;
+    }
+    look_at_late_cpu(cpu, dog, now - beat);
+}
+
+/* Softirq context, every WATCH_PERIOD_NS on each CPU. */
+static void watchdog_timer(struct timer *timer)
+{
+    unsigned int cpu = cpu_current();
+    unsigned int other = next_online_cpu(cpu);
+    uint64_t now = clock_now_ns();
+
+    (void)timer;
+    __atomic_store_n(&this_cpu_ptr(watchdog)->beat_ns, now, __ATOMIC_RELAXED);
+    if (other != cpu)
+        watch(other, now);
+}
+
+static void start_here(void *arg)
+{
+    struct watchdog *dog = this_cpu_ptr(watchdog);
+
+    (void)arg;
+    timer_init(&dog->timer, "watchdog", watchdog_timer);
+    timer_start(&dog->timer, deadline_after_ns(WATCH_PERIOD_NS), WATCH_PERIOD_NS);
+}
+
+/* INIT_BUS: the first level at which all CPUs are online. */
+static int watchdog_init(void)
+{
+    start_here(NULL);
+    ipi_call_others(start_here, NULL);
+    return 0;
+}
+INIT_HOOK(watchdog_init, INIT_BUS);
+
+static int watchdog_command(struct shell *shell, int argc, char **argv)
+{
+    unsigned int cpu;
+    uint64_t now = clock_now_ns();
+
+    (void)argc;
+    (void)argv;
+    shell_printf(shell, "CPU  beat before ms  late  unanswered  softlockups\n");
+    for_each_online_cpu(cpu) {
+        const struct watchdog *dog = per_cpu_ptr(watchdog, cpu);
+        uint64_t beat = __atomic_load_n(&dog->beat_ns, __ATOMIC_RELAXED);
+
+        shell_printf(shell, "%3u %15llu %5llu %11llu %12llu\n", cpu,
+                     (unsigned long long)(now > beat ? (now - beat) / NS_PER_MS : 0),
+                     (unsigned long long)READ_ONCE(dog->late_count),
+                     (unsigned long long)READ_ONCE(dog->unanswered),
+                     (unsigned long long)READ_ONCE(dog->soft_lockups));
+    }
+    return 0;
+}
+SHELL_COMMAND(watchdog, "watchdog", "heartbeats of the CPUs, and what was found wrong with them",
+              watchdog_command, CMD_PANIC_OK);
