@@ -1,0 +1,215 @@
+/*
+ * Boot tests of the page allocator: on the memory of this machine, from all of its CPUs.
+ */
+#include "arch/cpu.h"
+#include "arch/irq.h"
+#include "kernel/log.h"
+#include "kernel/sched/task.h"
+#include "kernel/time/clock.h"
+#include "lib/errno.h"
+#include "mm/kmalloc.h"
+#include "mm/page.h"
+#include "mm/vm.h"
+#include "tests/boot_test.h"
+
+#define PATIENCE (30 * NS_PER_S) /* a hang, not a speed, is what this detects */
+
+static void stamp(uint64_t *pages, size_t count, uint64_t value)
+{
+    for (size_t i = 0; i < count; i++) {
+        pages[i * PAGE_SIZE / sizeof(*pages)] = value + i;
+        pages[(i + 1) * PAGE_SIZE / sizeof(*pages) - 1] = ~(value + i);
+    }
+}
+
+static bool has_stamp(const uint64_t *pages, size_t count, uint64_t value)
+{
+    for (size_t i = 0; i < count; i++)
+        if (pages[i * PAGE_SIZE / sizeof(*pages)] != value + i ||
+            pages[(i + 1) * PAGE_SIZE / sizeof(*pages) - 1] != ~(value + i))
+            return false;
+    return true;
+}
+
+static bool is_cleared(const uint64_t *pages, size_t count)
+{
+    for (size_t i = 0; i < count * PAGE_SIZE / sizeof(*pages); i++)
+        if (pages[i])
+            return false;
+    return true;
+}
+
+BOOT_TEST(mm, contiguous_pages)
+{
+    static uint64_t *runs[129];
+
+    for (size_t count = 1; count <= 128; count++) {
+        runs[count] = page_alloc(count, count % 2 ? PAGE_ZERO : 0, "boot test");
+        EXPECT(runs[count]);
+        EXPECT(count % 2 == 0 || is_cleared(runs[count], count));
+        stamp(runs[count], count, count << 32);
+    }
+    for (size_t count = 1; count <= 128; count++) {
+        paddr_t first = page_to_phys(runs[count]), paddr;
+
+        EXPECT(has_stamp(runs[count], count, count << 32));
+        for (size_t i = 0; i < count; i++) {
+            EXPECT(virt_to_phys((uint8_t *)runs[count] + i * PAGE_SIZE, &paddr));
+            EXPECT_EQ(paddr, first + i * PAGE_SIZE);
+        }
+        page_free(runs[count]);
+    }
+}
+
+BOOT_TEST(mm, pages_below_and_above_4_gib)
+{
+    uint64_t *low = page_alloc(3, PAGE_DMA32, "boot test");
+    uint64_t *high = page_alloc(3, 0, "boot test");
+    struct page_statistics statistics;
+
+    EXPECT(low && high);
+    EXPECT(page_to_phys(low) + 3 * PAGE_SIZE <= 1ULL << 32);
+    /* A machine with more than 4 GiB has some of it above, and that is used first. */
+    page_statistics(&statistics);
+    EXPECT(statistics.total_pages < 1UL << 20 || page_to_phys(high) >= 1ULL << 32);
+    stamp(low, 3, 1);
+    stamp(high, 3, 2);
+    EXPECT(has_stamp(low, 3, 1) && has_stamp(high, 3, 2));
+    page_free(low);
+    page_free(high);
+}
+
+/*
+ * Churn: every CPU allocates and frees runs, and passes some on, to be freed by another CPU.
+ */
+
+#define CHURN_STEPS 3000
+#define CHURN_OWN   16
+#define CHURN_SHARE 32
+
+struct parcel {
+    size_t count;
+    uint64_t value;
+};
+
+static uint64_t *shared[CHURN_SHARE]; /* atomic; a run that begins with its struct parcel */
+
+static uint64_t *make_run(size_t count, uint64_t value)
+{
+    uint64_t *run = page_alloc(count, 0, "boot test");
+    struct parcel *parcel;
+
+    if (!run)
+        return NULL;
+    stamp(run, count, value);
+    parcel = (struct parcel *)(run + 1);
+    parcel->count = count;
+    parcel->value = value;
+    return run;
+}
+
+static bool break_run(uint64_t *run)
+{
+    struct parcel parcel;
+    bool is_whole;
+
+    if (!run)
+        return true;
+    parcel = *(struct parcel *)(run + 1);
+    is_whole = parcel.count && parcel.count <= 20 && has_stamp(run, parcel.count, parcel.value);
+    page_free(run);
+    return is_whole;
+}
+
+static int churn(void *arg)
+{
+    uint64_t *own[CHURN_OWN] = { NULL };
+    uint32_t state = (uint32_t)(uintptr_t)arg + 1;
+    bool ok = true;
+
+    for (size_t step = 0; step < CHURN_STEPS; step++) {
+        uint64_t **slot;
+
+        state = state * 1664525u + 1013904223u;
+        slot = &own[(state >> 16) % CHURN_OWN];
+        ok &= break_run(*slot);
+        *slot = make_run((state >> 8) % 4 ? 1 : 1 + (state >> 24) % 20, (uint64_t)state << 20);
+        slot = &own[(state >> 20) % CHURN_OWN];
+        *slot = __atomic_exchange_n(&shared[(state >> 10) % CHURN_SHARE], *slot, __ATOMIC_ACQ_REL);
+    }
+    for (size_t i = 0; i < CHURN_OWN; i++)
+        ok &= break_run(own[i]);
+    return ok ? 0 : -EIO;
+}
+
+BOOT_TEST(mm, page_churn_on_all_cpus)
+{
+    static struct task *tasks[CPU_MAX];
+    unsigned int cpu;
+    int status;
+
+    for_each_online_cpu(cpu)
+        EXPECT_EQ(task_create_on(cpu, "page churn", churn, (void *)(uintptr_t)cpu, &tasks[cpu]), 0);
+    for_each_online_cpu(cpu)
+    {
+        EXPECT_EQ(task_join(tasks[cpu], &status, deadline_after_ns(PATIENCE)), 0);
+        EXPECT_EQ(status, 0);
+    }
+    for (size_t i = 0; i < CHURN_SHARE; i++) {
+        EXPECT(break_run(shared[i]));
+        shared[i] = NULL;
+    }
+}
+
+/* Takes all there is, in pieces as large as there are. */
+static void *take_everything(void)
+{
+    void *chain = NULL;
+
+    for (size_t count = 4096; count > 0; count /= 2) {
+        void **run;
+
+        while ((run = page_alloc(count, 0, "boot test")) != NULL) {
+            *run = chain;
+            chain = run;
+        }
+    }
+    return chain;
+}
+
+#define EXHAUST_MAX                                                                                \
+    (1UL << 17) /* pages: 512 MiB; debug builds fill what is freed, which takes time */
+
+BOOT_TEST(mm, out_of_memory_is_an_error)
+{
+    struct page_statistics before, statistics;
+    bool page_failed, heap_failed, range_failed;
+    void **chain;
+
+    page_statistics(&before);
+    EXPECT(!page_alloc(before.total_pages + 1, 0, "boot test"));
+    EXPECT(!kmalloc(before.total_pages * PAGE_SIZE));
+    EXPECT(!vm_alloc(before.total_pages * PAGE_SIZE, MMU_READ | MMU_WRITE, "boot test"));
+    page_statistics(&statistics);
+    EXPECT(statistics.free_pages + 256 >= before.free_pages);
+    if (before.free_pages > EXHAUST_MAX) {
+        log_info("mm", "too much memory to exhaust in a boot test");
+        return;
+    }
+    chain = take_everything();
+    page_failed = !page_alloc(1, 0, "boot test");
+    heap_failed = !kmalloc(100000);
+    range_failed = !vm_alloc(100 * PAGE_SIZE, MMU_READ | MMU_WRITE, "boot test");
+    while (chain) {
+        void **run = chain;
+
+        chain = *run;
+        page_free(run);
+    }
+    EXPECT(page_failed && heap_failed && range_failed);
+    page_statistics(&statistics);
+    EXPECT(statistics.free_pages + 256 >= before.free_pages); /* others go on meanwhile */
+    chain = page_alloc(128, PAGE_ZERO, "boot test");
+    EXPECT(chain);
+    page_free(chain);
+}
