@@ -58,6 +58,11 @@ static size_t zone_free_pages(void)
            READ_ONCE(page_zones[ZONE_NORMAL].free_pages);
 }
 
+size_t page_managed_count(void)
+{
+    return managed_pages;
+}
+
 bool page_memory_is_low(void)
 {
     return zone_free_pages() < low_pages;

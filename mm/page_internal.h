@@ -149,6 +149,9 @@ int page_init(void);
 void *page_alloc_for(size_t count, unsigned int flags, const char *owner, uintptr_t caller);
 void page_free_for(void *pages, uintptr_t caller);
 
+/** page_managed_count() - all pages that could be free at once. Context: any. */
+size_t page_managed_count(void);
+
 /** page_memory_is_low() - should caches shrink before anybody has to go without? Context: any. */
 bool page_memory_is_low(void);
 

@@ -25,9 +25,13 @@
 #define FRUITLESS_PAUSE_NS                                                                         \
     (100 * NS_PER_MS) /* nothing came back: this long nobody is asked again */
 
+/* What other CPUs hold is little, and asking them costs an interrupt each: at most this often. */
+#define DRAIN_INTERVAL_NS (20 * NS_PER_MS)
+
 static DEFINE_WAIT_QUEUE(reclaim_queue, "memory to run low");
 static bool is_wanted;       /* atomic: the task shall run */
 static uint64_t pause_until; /* atomic; ns */
+static uint64_t drain_after; /* atomic; ns */
 
 size_t memory_shrink(size_t pages)
 {
@@ -56,11 +60,22 @@ static void drain_cpu(void *unused)
     page_cache_drain(unused);
 }
 
+/* One caller per interval gets to do it. */
+static void drain_other_cpus(void)
+{
+    uint64_t after = __atomic_load_n(&drain_after, __ATOMIC_RELAXED);
+    uint64_t now = clock_now_ns();
+
+    if (now >= after && __atomic_compare_exchange_n(&drain_after, &after, now + DRAIN_INTERVAL_NS,
+                                                    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ipi_call_others(drain_cpu, NULL);
+}
+
 void memory_reclaim(size_t pages)
 {
     if (may_call_others()) {
         memory_shrink(pages);
-        ipi_call_others(drain_cpu, NULL);
+        drain_other_cpus();
     }
     pool_cache_drain(NULL);
     pool_release_all();

@@ -430,8 +430,12 @@ static bool populate(struct vm_range *range, unsigned int mmu_flags, const char 
 
 void *vm_alloc(size_t size, unsigned int mmu_flags, const char *owner)
 {
-    struct vm_range *range = reserve(size, RANGE_PAGES);
+    struct vm_range *range;
 
+    /* Page tables stay for good: none for what cannot succeed. */
+    if (size / PAGE_SIZE > page_managed_count())
+        return NULL;
+    range = reserve(size, RANGE_PAGES);
     if (!range)
         return NULL;
     if (!populate(range, mmu_flags, owner, CALLER())) {

@@ -39,25 +39,37 @@ static bool is_cleared(const uint64_t *pages, size_t count)
     return true;
 }
 
+static void check_run(uint64_t *run, size_t count)
+{
+    paddr_t first = page_to_phys(run), paddr;
+
+    EXPECT(has_stamp(run, count, count << 32));
+    for (size_t i = 0; i < count; i++) {
+        EXPECT(virt_to_phys((uint8_t *)run + i * PAGE_SIZE, &paddr));
+        EXPECT_EQ(paddr, first + i * PAGE_SIZE);
+    }
+}
+
+#define RUNS_AT_A_TIME 8 /* of 128 pages: 4 MiB, which a machine of 16 MiB has */
+
 BOOT_TEST(mm, contiguous_pages)
 {
-    static uint64_t *runs[129];
+    uint64_t *runs[RUNS_AT_A_TIME] = { NULL };
 
-    for (size_t count = 1; count <= 128; count++) {
-        runs[count] = page_alloc(count, count % 2 ? PAGE_ZERO : 0, "boot test");
-        EXPECT(runs[count]);
-        EXPECT(count % 2 == 0 || is_cleared(runs[count], count));
-        stamp(runs[count], count, count << 32);
-    }
-    for (size_t count = 1; count <= 128; count++) {
-        paddr_t first = page_to_phys(runs[count]), paddr;
+    for (size_t count = 1; count <= 128 + RUNS_AT_A_TIME; count++) {
+        uint64_t **run = &runs[count % RUNS_AT_A_TIME];
 
-        EXPECT(has_stamp(runs[count], count, count << 32));
-        for (size_t i = 0; i < count; i++) {
-            EXPECT(virt_to_phys((uint8_t *)runs[count] + i * PAGE_SIZE, &paddr));
-            EXPECT_EQ(paddr, first + i * PAGE_SIZE);
+        if (*run) {
+            check_run(*run, count - RUNS_AT_A_TIME);
+            page_free(*run);
+            *run = NULL;
         }
-        page_free(runs[count]);
+        if (count > 128)
+            continue;
+        *run = page_alloc(count, count % 2 ? PAGE_ZERO : 0, "boot test");
+        EXPECT(*run);
+        EXPECT(count % 2 == 0 || is_cleared(*run, count));
+        stamp(*run, count, count << 32);
     }
 }
 
