@@ -1,6 +1,7 @@
 /*
- * Spinlock: ticket lock, FIFO. Holding one disables preemption; one that an interrupt handler or
- * softirq also takes is always taken by spin_lock_irqsave(). Never sleep while holding one.
+ * Spinlock: held by one CPU, in no order among those who wait. Holding one disables preemption; one
+ * that an interrupt handler or softirq also takes is always taken by spin_lock_irqsave(). Never
+ * sleep while holding one.
  *
  * A lock that spins for SPINLOCK_DEADLOCK_NS names both holders and panics. Debug builds check at
  * each acquisition: the rank (lock_rank.h), and that a lock used by handlers is never taken where a
@@ -18,15 +19,9 @@
 
 #define SPINLOCK_DEADLOCK_NS 8000000000ULL /* emulated CPUs may lose the host's for a second */
 
-struct __capability("spinlock") spinlock {
-    union {
-        uint32_t tickets; /* both halves; atomic */
-        struct {
-            uint16_t serving; /* the low half: who may enter; written by the holder */
-            uint16_t next;    /* the high half: for whoever comes */
-        };
-    };
-    uint16_t owner_cpu;    /* CPU number + 1; 0 when free; written by the holder */
+struct __capability("spinlock") spinlock
+{
+    uint16_t owner_cpu;    /* CPU number + 1; 0 when free; atomic */
     uint8_t rank;          /* enum lock_rank; const after init */
     uint8_t usage;         /* contexts it was taken in; debug builds; atomic */
     const char *name;      /* const after init */
@@ -37,7 +32,8 @@ struct __capability("spinlock") spinlock {
     {                                                                                              \
         .rank = (rank_), .name = (name_)                                                           \
     }
-#define DEFINE_SPINLOCK(variable, name_, rank_) struct spinlock variable = SPINLOCK_INIT(name_, rank_)
+#define DEFINE_SPINLOCK(variable, name_, rank_)                                                    \
+    struct spinlock variable = SPINLOCK_INIT(name_, rank_)
 
 void spin_lock_init(struct spinlock *lock, const char *name, enum lock_rank rank);
 

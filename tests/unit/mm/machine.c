@@ -96,11 +96,11 @@ void spin_lock_init(struct spinlock *lock, const char *name, enum lock_rank rank
 
 void spin_lock(struct spinlock *lock) __no_thread_safety_analysis
 {
-    assert_int_equal(lock->tickets, 0);
+    assert_int_equal(lock->owner_cpu, 0);
     assert_true(held_count < ARRAY_SIZE(held));
     if (held_count)
         assert_true(lock->rank > held[held_count - 1]->rank);
-    lock->tickets = 1;
+    lock->owner_cpu = 1;
     held[held_count++] = lock;
     preempt_disable();
 }
@@ -108,7 +108,7 @@ void spin_lock(struct spinlock *lock) __no_thread_safety_analysis
 void spin_unlock(struct spinlock *lock) __no_thread_safety_analysis
 {
     assert_true(held_count > 0 && held[--held_count] == lock);
-    lock->tickets = 0;
+    lock->owner_cpu = 0;
     preempt_enable();
 }
 
@@ -128,7 +128,7 @@ void spin_unlock_irqrestore(struct spinlock *lock, irqflags_t flags) __no_thread
 
 void spin_assert_held(const struct spinlock *lock)
 {
-    assert_int_equal(lock->tickets, 1);
+    assert_int_equal(lock->owner_cpu, 1);
     assert_false(host_cpu.irq_enabled);
 }
 
@@ -217,7 +217,7 @@ void panic(const char *format, ...)
         abort();
     }
     while (held_count)
-        held[--held_count]->tickets = 0;
+        held[--held_count]->owner_cpu = 0;
     host_cpu.preempt_count = 0;
     host_cpu.irq_enabled = true;
     longjmp(*machine_panic_jump, 1);
