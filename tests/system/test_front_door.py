@@ -62,7 +62,7 @@ def test_run_reaches_the_prompt(terminal, options):
 
 def test_run_says_what_it_does(terminal):
     run = terminal()
-    run.expect(r"accelerator (kvm|tcg: .*)[\r\n]")
+    run.expect(r"accelerator (kvm|tcg: [^\r\n]+)[\r\n]")
     run.expect(r"UDP shell on 127\.0\.0\.1 port (\d+)")
     assert int(run.match[1]) >= 1024
     run.expect(PROMPT)
