@@ -88,21 +88,24 @@ static const struct console *first_session_console(void)
     return found;
 }
 
+/* Input and log are its own before it shows its prompt: what is typed then is not lost. */
 static int start_session(struct console *console, bool is_first)
 {
     struct shell *shell = shell_create(console->name, &session_ops, console, SHELL_INTERACTIVE);
 
     if (!shell)
         return -ENOMEM;
+    console_set_input(console, session_type, shell);
+    log_console_hold();
     int error =
         task_create(console->name, is_first ? first_session_task : session_task, shell, NULL);
     if (error) {
+        log_console_release();
+        console_set_input(console, NULL, NULL);
         shell_destroy(shell);
         return error;
     }
-    log_console_hold();
     held++;
-    console_set_input(console, session_type, shell);
     return 0;
 }
 
