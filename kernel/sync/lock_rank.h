@@ -13,11 +13,15 @@ enum lock_rank {
     /* mutexes and rwlocks, outermost first */
     LOCK_RANK_SHELL,
     LOCK_RANK_MOUNT_TABLE,
-    LOCK_RANK_FS_RENAME,
-    LOCK_RANK_INODE_PARENT,
-    LOCK_RANK_INODE,
+    LOCK_RANK_FS_RENAME,      /* vnode locks come next: unranked, ordered by the tree (fs/vnode.h) */
+    LOCK_RANK_FS_COMMIT,
+    LOCK_RANK_FS_TRANSACTION, /* shared: a handle; exclusive: the freeze of a commit */
+    LOCK_RANK_FS_MAP,         /* one per file: pages and extents */
+    LOCK_RANK_FS_TABLE,       /* inode file */
     LOCK_RANK_FS_ALLOC,
-    LOCK_RANK_FS_JOURNAL,
+    LOCK_RANK_FS_LIST,
+    LOCK_RANK_FS_BUFFER,
+    LOCK_RANK_FS_LRU,
     LOCK_RANK_BLOCK_CACHE_SLEEP,
     LOCK_RANK_NET_CONFIG,
     LOCK_RANK_SOCKET_SLEEP,
@@ -26,6 +30,8 @@ enum lock_rank {
 
     /* spinlocks, outermost first */
     LOCK_RANK_SPIN = 64,
+    LOCK_RANK_MOUNT_LINKS,
+    LOCK_RANK_VNODE_CACHE,
     LOCK_RANK_SOCKET_TABLE,
     LOCK_RANK_SOCKET,      /* one per TCP connection or UDP socket */
     LOCK_RANK_NET_TABLE,   /* routes, ARP, DNS cache, fragments */
