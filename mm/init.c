@@ -3,6 +3,7 @@
  * before that, and from here on without a limit.
  */
 #include "kernel/init.h"
+#include "arch/cpu.h"
 #include "mm/page_internal.h"
 #include "mm/pool_internal.h"
 #include "mm/vm_internal.h"
@@ -18,3 +19,11 @@ static int memory_init(void)
     return error ? error : vm_init();
 }
 INIT_HOOK(memory_init, INIT_MEMORY);
+
+/* By now it is known how many CPUs share the memory. */
+static int memory_share(void)
+{
+    page_cache_limit(cpu_online_count());
+    return 0;
+}
+INIT_HOOK(memory_share, INIT_BUS);

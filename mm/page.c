@@ -24,9 +24,10 @@
 #include "mm/page_internal.h"
 #include "mm/reclaim.h"
 
+#define CACHE_PAGES_MIN 4
 #define CACHE_PAGES_MAX 64
-/* A cache holds at most this part of all memory: 16 MiB and 16 CPUs must go together. */
-#define CACHE_MEMORY_PART 1024
+/* All caches together hold at most this part of memory: 16 MiB and 16 CPUs must go together. */
+#define CACHE_MEMORY_PART 16
 /* Below this part of all memory the caches of others are asked to shrink. */
 #define LOW_MEMORY_PART 32
 
@@ -37,11 +38,11 @@ struct page_cache {
 
 static DEFINE_PER_CPU(struct page_cache, page_cache); /* interrupts off */
 
-static size_t total_pages;   /* constant after page_init(), as the next three */
+static size_t total_pages;   /* constant after page_init(), as the next two */
 static size_t managed_pages; /* what is not in use by image, early tables... */
 static size_t low_pages;
-static uint32_t cache_limit;
-static bool is_low; /* as last seen when pages left a zone; a hint */
+static uint32_t cache_limit; /* pages per CPU */
+static bool is_low;          /* as last seen when pages left a zone; a hint */
 
 paddr_t page_to_phys(const void *page)
 {
@@ -163,6 +164,13 @@ static void give_single(uint32_t frame)
         cache_empty(cache, cache->count / 2);
     cache_push(cache, frame);
     irq_restore(flags);
+}
+
+void page_cache_limit(unsigned int cpus)
+{
+    size_t fair_share = total_pages / CACHE_MEMORY_PART / cpus;
+
+    cache_limit = (uint32_t)CLAMP(fair_share, (size_t)CACHE_PAGES_MIN, (size_t)CACHE_PAGES_MAX);
 }
 
 void page_cache_drain(void *unused)

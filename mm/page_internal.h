@@ -158,5 +158,8 @@ bool page_memory_is_low(void);
 /** page_check_low() - have somebody see to it if memory was low when it was last looked at. */
 void page_check_low(void);
 
+/** page_cache_limit() - so many CPUs will share what caches may hold. Context: any. */
+void page_cache_limit(unsigned int cpus);
+
 /** page_cache_drain() - give this CPU's cached pages back to their zones. Context: any. */
 void page_cache_drain(void *unused);

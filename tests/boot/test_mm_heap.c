@@ -101,7 +101,7 @@ BOOT_TEST(mm, pool)
  * Churn with poison: objects live for a while, some change hands between CPUs.
  */
 
-#define CHURN_STEPS 10000
+#define CHURN_STEPS 40000 /* shared by the CPUs */
 #define CHURN_OWN   48
 #define CHURN_SHARE 64
 
@@ -132,7 +132,7 @@ static int churn(void *arg)
     uint32_t state = (uint32_t)(uintptr_t)arg + 77;
     bool ok = true;
 
-    for (size_t step = 0; step < CHURN_STEPS; step++) {
+    for (size_t step = 0; step < CHURN_STEPS / cpu_online_count(); step++) {
         struct object **slot;
         size_t size;
 

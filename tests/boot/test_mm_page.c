@@ -95,7 +95,7 @@ BOOT_TEST(mm, pages_below_and_above_4_gib)
  * Churn: every CPU allocates and frees runs, and passes some on, to be freed by another CPU.
  */
 
-#define CHURN_STEPS 3000
+#define CHURN_STEPS 12000 /* shared by the CPUs */
 #define CHURN_OWN   16
 #define CHURN_SHARE 32
 
@@ -139,7 +139,7 @@ static int churn(void *arg)
     uint32_t state = (uint32_t)(uintptr_t)arg + 1;
     bool ok = true;
 
-    for (size_t step = 0; step < CHURN_STEPS; step++) {
+    for (size_t step = 0; step < CHURN_STEPS / cpu_online_count(); step++) {
         uint64_t **slot;
 
         state = state * 1664525u + 1013904223u;
