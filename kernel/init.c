@@ -20,11 +20,11 @@
 #define HOOKS_MAX  256
 #define STAGES_MAX 32
 
-static struct init_record records[HOOKS_MAX]; /* written by the boot task */
+static struct init_record record_table[HOOKS_MAX]; /* written by the boot task */
 static atomic_size record_count;
 
 static DEFINE_SPINLOCK(stages_lock, "boot stages", LOCK_RANK_NONE); /* guards adding */
-static struct boot_stage stages[STAGES_MAX];
+static struct boot_stage stage_table[STAGES_MAX];
 static atomic_size stage_count; /* of those that are whole */
 
 const char *init_level_name(enum init_level level)
@@ -86,7 +86,7 @@ static void run_hook(const struct init_hook *hook)
     size_t index = atomic_load_relaxed(&record_count);
 
     if (index < HOOKS_MAX) {
-        records[index] = (struct init_record){ hook, duration, result };
+        record_table[index] = (struct init_record){ hook, duration, result };
         atomic_store_release(&record_count, index + 1);
     }
     if (result == 0)
@@ -112,7 +112,7 @@ void init_run_level(enum init_level level)
 static bool has_stage(const char *name, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(stages[i].name, name) == 0)
+        if (strcmp(stage_table[i].name, name) == 0)
             return true;
     }
     return false;
@@ -124,20 +124,20 @@ void boot_stage_end(const char *name)
     size_t count = atomic_load_relaxed(&stage_count);
 
     if (count < STAGES_MAX && !has_stage(name, count)) {
-        stages[count] = (struct boot_stage){ .name = name, .end_ns = clock_now_ns() };
+        stage_table[count] = (struct boot_stage){ .name = name, .end_ns = clock_now_ns() };
         atomic_store_release(&stage_count, count + 1); /* pairs with boot_stages() */
     }
     spin_unlock_irqrestore(&stages_lock, flags);
 }
 
-size_t boot_stages(const struct boot_stage **table)
+size_t boot_stages(const struct boot_stage **stages)
 {
-    *table = stages;
+    *stages = stage_table;
     return atomic_load_acquire(&stage_count);
 }
 
-size_t init_records(const struct init_record **table)
+size_t init_records(const struct init_record **records)
 {
-    *table = records;
+    *records = record_table;
     return atomic_load_acquire(&record_count);
 }

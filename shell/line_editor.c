@@ -139,39 +139,46 @@ static size_t word_end_after(const struct line_editor *editor)
 
 /* ---- history ------------------------------------------------------------------------------- */
 
-static void show_history(struct line_editor *editor, long age)
+/* Keeps the line being typed while history is shown in its place. */
+static bool save_line(struct line_editor *editor)
 {
-    const char *line = age < 0 ? editor->saved_line : history_get(editor->history, (size_t)age);
+    char *saved = kstrdup(editor->line);
 
-    if (!line) {
+    if (!saved)
+        return false;
+    kfree(editor->saved_line);
+    editor->saved_line = saved;
+    return true;
+}
+
+static void show_history(struct line_editor *editor, size_t age)
+{
+    const char *line = history_get(editor->history, age);
+
+    if (!line || (editor->history_age < 0 && !save_line(editor))) {
         display_bell(editor);
         return;
     }
-    if (editor->history_age < 0) {
-        char *saved = kstrdup(editor->line);
-        if (!saved) {
-            display_bell(editor);
-            return;
-        }
-        kfree(editor->saved_line);
-        editor->saved_line = saved;
-    }
-    editor->history_age = age;
+    editor->history_age = (long)age;
     set_line(editor, line);
 }
 
 static void history_up(struct line_editor *editor)
 {
     if (editor->history)
-        show_history(editor, editor->history_age + 1);
+        show_history(editor, (size_t)(editor->history_age + 1));
 }
 
 static void history_down(struct line_editor *editor)
 {
-    if (editor->history && editor->history_age >= 0)
-        show_history(editor, editor->history_age - 1);
-    else
+    if (editor->history && editor->history_age > 0) {
+        show_history(editor, (size_t)(editor->history_age - 1));
+    } else if (editor->history_age == 0) {
+        editor->history_age = -1;
+        set_line(editor, editor->saved_line);
+    } else {
         display_bell(editor);
+    }
 }
 
 /* ^R: the search word is shown in place of the prompt; any other key takes what was found. */

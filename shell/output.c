@@ -38,6 +38,14 @@ static void clear_progress(struct shell *shell)
     shell->is_mid_line = false;
 }
 
+void shell_clear_screen(struct shell *shell)
+{
+    static const char sequence[] = "\033[H\033[2J";
+
+    shell_write(shell, sequence, sizeof(sequence) - 1);
+    shell->is_mid_line = false;
+}
+
 void shell_start_line(struct shell *shell)
 {
     clear_progress(shell);

@@ -82,6 +82,12 @@ int shell_status(struct shell *shell);
 /** shell_is_interactive() - for commands that would like to show progress or ask. */
 bool shell_is_interactive(struct shell *shell);
 
+/** shell_clear_screen() - by an ANSI sequence; the cursor is in the corner then. */
+void shell_clear_screen(struct shell *shell);
+
+/** shell_find_command() - by its exact name, NULL when there is none. */
+const struct shell_command *shell_find_command(const char *name);
+
 /** shell_set_directory() - where relative paths start; absolute, checked by the caller. 0 or
  * -errno. */
 int __must_check shell_set_directory(struct shell *shell, const char *path);

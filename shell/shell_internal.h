@@ -81,6 +81,5 @@ void shell_start_line(struct shell *shell);
 void shell_complete(void *context, const char *line, size_t cursor, struct editor_choices *choices);
 
 /* shell/execute.c */
-const struct shell_command *shell_find_command(const char *name);
 /** @path as seen from the session's directory, absolute; kmalloc'ed, NULL when out of memory. */
 char *shell_absolute_path(struct shell *shell, const char *path);

@@ -5,7 +5,6 @@
 
 #include "lib/compiler.h"
 #include "lib/ctype.h"
-#include "lib/string.h"
 
 enum scan_code {
     SCAN_CTRL = 0x1d,
@@ -19,6 +18,7 @@ enum scan_code {
     SCAN_EXTENDED = 0xe0,
     SCAN_PAUSE = 0xe1, /* followed by 1D 45 E1 9D C5 */
     SCAN_RELEASED = 0x80,
+    SCAN_KEY_MASK = 0x7f,
 };
 
 #define PAUSE_BYTES 5
@@ -47,11 +47,13 @@ static bool alt(const struct keymap *map)
     return map->left_alt || map->right_alt;
 }
 
+/* Without a NUL behind. */
 static size_t put(char *bytes, const char *text)
 {
-    size_t length = strlen(text);
+    size_t length = 0;
 
-    memcpy(bytes, text, length);
+    for (; text[length]; length++)
+        bytes[length] = text[length];
     return length;
 }
 
@@ -175,7 +177,7 @@ size_t keymap_feed(struct keymap *map, uint8_t code, char bytes[KEYMAP_BYTES_MAX
     }
     bool is_extended = map->is_extended;
     bool is_down = !(code & SCAN_RELEASED);
-    uint8_t key = code & (uint8_t)~SCAN_RELEASED;
+    uint8_t key = code & SCAN_KEY_MASK;
 
     map->is_extended = false;
     if (feed_modifier(map, key, is_down, is_extended) || !is_down)

@@ -23,7 +23,8 @@ static struct keymap map;       /* the interrupt handler's */
 static uint8_t lights_to_send;  /* likewise: bit 7 set while the keyboard has to be told */
 static struct console *console; /* const after keyboard_init() */
 
-#define LIGHTS_DUE 0x80
+#define LIGHTS_DUE  0x80
+#define LIGHTS_MASK 0x07
 
 /* Two bytes, each answered by an ACK; the second goes out when the first was answered. */
 static void update_lights(void)
@@ -39,7 +40,7 @@ static void update_lights(void)
 static void handle_answer(void)
 {
     if (lights_to_send & LIGHTS_DUE) {
-        lights_to_send &= (uint8_t)~LIGHTS_DUE;
+        lights_to_send &= LIGHTS_MASK;
         i8042_send_keyboard(lights_to_send);
     }
 }

@@ -3,8 +3,8 @@
  * was read somewhere within one: up to a second of error. Its update-ended interrupt comes when the
  * next second begins; the wall clock is put right then, once, without anybody having waited.
  *
- * What it cannot mend: QEMU starts its real-time clock at the host's time with the fraction cut off,
- * so that the clock itself is up to a second behind.
+ * What it cannot mend: QEMU starts its real-time clock at the host's time with the fraction cut
+ * off, so that the clock itself is up to a second behind.
  *
  * Spec: Motorola MC146818A, "Update-ended interrupt"; registers A, B and C.
  */

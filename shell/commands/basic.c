@@ -7,7 +7,6 @@
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 #include "shell/session.h"
-#include "shell/shell_internal.h"
 
 /* ---- help ---------------------------------------------------------------------------------- */
 
@@ -80,8 +79,7 @@ static int cls_command(struct shell *shell, int argc, char **argv)
     (void)argv;
     if (argc != 1)
         return -EINVAL;
-    shell_printf(shell, "\033[H\033[2J");
-    shell->is_mid_line = false; /* the prompt belongs in the first line */
+    shell_clear_screen(shell);
     return 0;
 }
 SHELL_COMMAND(cls, "cls", "clear the screen", cls_command, CMD_PANIC_OK);

@@ -11,6 +11,11 @@
 #include "lib/string.h"
 #include "shell/command.h"
 
+/* Read at run time, so that neither a compiler nor a checker sees the fault coming. */
+static volatile int zero;
+static int *volatile null_pointer;
+static void (*volatile null_function)(void);
+
 static void panic_direct(void)
 {
     panic("asked for by the panic command");
@@ -26,7 +31,6 @@ static void panic_pagefault(void)
 static void panic_divzero(void)
 {
     volatile int some = 100; /* 1 / x would be compiled into a comparison */
-    volatile int zero = 0;
     volatile int quotient = some / zero;
 
     (void)quotient;
@@ -39,16 +43,14 @@ static void panic_ud(void)
 
 static void panic_null(void)
 {
-    void (*volatile function)(void) = NULL;
-
-    function();
+    null_function();
     compiler_barrier(); /* so that it is a call and not a jump: the backtrace shall name us */
 }
 
 /* Not a tail call, and a frame that is used: the compiler would make a loop of it otherwise. */
 static __noinline unsigned int recurse(unsigned int depth)
 {
-    volatile uint8_t frame[256];
+    volatile uint8_t frame[256] = { 0 };
 
     frame[depth % sizeof(frame)] = (uint8_t)depth;
     if (depth == UINT32_MAX) /* never: the stack is smaller */
@@ -65,9 +67,7 @@ static void panic_stack(void)
 
 static void panic_nullread(void)
 {
-    int *volatile pointer = NULL;
-
-    (void)*(volatile int *)pointer;
+    (void)*(volatile int *)null_pointer;
 }
 
 static void panic_writecode(void)
@@ -139,7 +139,8 @@ static int panic_command(struct shell *shell, int argc, char **argv)
     shell_error(shell, "%s is no way to panic", name);
     return -EINVAL;
 }
-SHELL_COMMAND(panic, "panic [direct|pagefault|divzero|ud|stack|null|nullread|writecode|execdata|smash|"
+SHELL_COMMAND(panic,
+              "panic [direct|pagefault|divzero|ud|stack|null|nullread|writecode|execdata|smash|"
               "deadlock|stuck]",
               "break the kernel, to see what it says\n"
               "stuck: a CPU spins with interrupts off until another one's watchdog finds it.",
