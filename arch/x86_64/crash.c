@@ -11,6 +11,7 @@
 #include "arch/x86_64/linker.h"
 #include "arch/x86_64/registers.h"
 #include "kernel/sched/task.h"
+#include "kernel/symbols.h"
 #include "lib/printf.h"
 #include "lib/string.h"
 
@@ -123,16 +124,51 @@ static bool is_kernel_text(uintptr_t address)
     return address >= (uintptr_t)kernel_text_start && address < (uintptr_t)kernel_text_end;
 }
 
-/* The word on top of the stack, if it is the address of code; else 0. */
-static uintptr_t call_into_nowhere(const struct cpu_registers *r, const struct task *task)
+/* A word of the stack that @address lies in, if it is the address of code; else 0. */
+static uintptr_t return_address_at(uintptr_t address, const struct task *task)
 {
     uintptr_t base;
     size_t size;
 
-    if (r->rsp % sizeof(uintptr_t) || !find_stack(r->rsp, task, &base, &size))
+    if (address % sizeof(uintptr_t) || !find_stack(address, task, &base, &size))
         return 0;
-    uintptr_t address = *(const uintptr_t *)r->rsp;
-    return is_kernel_text(address) ? address : 0;
+    uintptr_t found = *(const uintptr_t *)address;
+    return is_kernel_text(found) ? found : 0;
+}
+
+#define PROLOGUE_MAX  24   /* the frame is set up in the first bytes of a function, or not at all */
+#define OPCODE_PUSH_RBP 0x55
+#define OPCODE_RET      0xC3
+
+static bool is_frame_set_up(const uint8_t *start, const uint8_t *rip)
+{
+    static const uint8_t mov_rsp_rbp[] = { 0x48, 0x89, 0xE5 };
+
+    for (const uint8_t *p = start; p + sizeof(mov_rsp_rbp) <= rip && p < start + PROLOGUE_MAX; p++) {
+        if (memcmp(p, mov_rsp_rbp, sizeof(mov_rsp_rbp)) == 0)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * The caller of the interrupted function, if that has no frame of its own: it has not set it up
+ * yet, or given it up already, or is one of those leaves for which gcc makes none whatever it is
+ * told, or is no code at all, because a bad pointer was called. 0 when the chain of frames has it.
+ */
+static uintptr_t caller_without_frame(const struct cpu_registers *r, const struct task *task)
+{
+    size_t offset;
+
+    if (!is_kernel_text(r->rip) || !symbol_name(r->rip, &offset))
+        return return_address_at(r->rsp, task);
+
+    const uint8_t *rip = (const uint8_t *)r->rip;
+    const uint8_t *start = rip - offset;
+    if (is_frame_set_up(start, rip) && *rip != OPCODE_RET)
+        return 0;
+    bool is_rbp_pushed = offset > 0 && *start == OPCODE_PUSH_RBP && *rip != OPCODE_RET;
+    return return_address_at(r->rsp + (is_rbp_pushed ? sizeof(uintptr_t) : 0), task);
 }
 
 size_t crash_backtrace(const struct crash_registers *registers, const struct task *task,
@@ -140,14 +176,13 @@ size_t crash_backtrace(const struct crash_registers *registers, const struct tas
 {
     const struct cpu_registers *r = &kept(registers)->r;
     uintptr_t frame = r->rbp;
-    uintptr_t ret;
     size_t found = 0;
 
     if (found < count)
         addresses[found++] = r->rip;
-    /* A call of what is no code has left its return address, and no frame of its own yet. */
-    if (found < count && !is_kernel_text(r->rip) && (ret = call_into_nowhere(r, task)) != 0)
-        addresses[found++] = ret;
+    uintptr_t caller = caller_without_frame(r, task);
+    if (caller && found < count)
+        addresses[found++] = caller;
     while (found < count) {
         uintptr_t base;
         size_t size;

@@ -8,7 +8,7 @@
 #include "arch/io.h"
 #include "arch/irq.h"
 #include "arch/x86_64/clock_internal.h"
-#include "kernel/sync/spinlock.h"
+#include "lib/atomic.h"
 #include "lib/bits.h"
 
 #define PIT_CHANNEL2 0x42
@@ -24,9 +24,13 @@
 #define PIT_HZ   1193182
 #define PIT_MASK 0xFFFF
 
-static DEFINE_SPINLOCK(pit_lock, "pit", LOCK_RANK_INTERRUPT_CONTROLLER);
-static uint64_t pit_ticks __guarded_global(pit_lock);
-static uint64_t pit_last __guarded_global(pit_lock);
+/* A reading takes 2 us or so; this many turns are far beyond a few of them. */
+#define LOCK_TURNS_MAX 1000000
+
+/* Not a spinlock: those read the clock while they wait. */
+static atomic_bool is_reading;
+static atomic_u64 pit_ticks;       /* written by the one who reads */
+static uint64_t pit_last;          /* the same one's */
 static bool pit_is_running; /* const after pit_start() */
 
 static uint64_t read_counter(void)
@@ -70,13 +74,29 @@ struct clock_reference pit_reference = {
     .read = read_counter,
 };
 
+static bool begin_reading(void)
+{
+    for (unsigned int turn = 0; turn < LOCK_TURNS_MAX; turn++) {
+        if (!atomic_exchange_acquire(&is_reading, true))
+            return true;
+        cpu_relax();
+    }
+    return false;
+}
+
+/* In an NMI or after a panic the one who reads may have been stopped: time then stands still. */
 uint64_t pit_clock_read_ns(void)
 {
-    irqflags_t flags = spin_lock_irqsave(&pit_lock);
-    uint64_t counter = read_counter();
-    pit_ticks += (pit_last - counter) & PIT_MASK;
-    pit_last = counter;
-    uint64_t ticks = pit_ticks;
-    spin_unlock_irqrestore(&pit_lock, flags);
-    return clock_scale_apply(clock_scale_to_ns(PIT_HZ), ticks);
+    irqflags_t flags = irq_save();
+
+    if (begin_reading()) {
+        uint64_t counter = read_counter();
+        uint64_t passed = (pit_last - counter) & PIT_MASK;
+
+        pit_last = counter;
+        atomic_store_relaxed(&pit_ticks, atomic_load_relaxed(&pit_ticks) + passed);
+        atomic_store_release(&is_reading, false);
+    }
+    irq_restore(flags);
+    return clock_scale_apply(clock_scale_to_ns(PIT_HZ), atomic_load_relaxed(&pit_ticks));
 }
