@@ -88,8 +88,8 @@ static unsigned int hour_of(const struct rtc_registers *r)
 
 static bool is_sane(const struct calendar_time *t)
 {
-    return t->second < 60 && t->minute < 60 && t->hour < 24 && t->day >= 1 && t->day <= 31 &&
-           t->month >= 1 && t->month <= 12;
+    return t->year >= 1970 && t->second < 60 && t->minute < 60 && t->hour < 24 && t->day >= 1 &&
+           t->day <= 31 && t->month >= 1 && t->month <= 12;
 }
 
 /* Nobody answers at absent ports: all ones, which no status B is. */
