@@ -20,7 +20,8 @@ static inline unsigned int cpu_current(void);
 
 /**
  * cpu_possible_count() - CPUs the firmware lists (at most CPU_MAX), the BSP included
- * 1 until the ACPI tables have been read (INIT_CORE, hook apic_init); then their per-CPU areas exist.
+ * 1 until the ACPI tables have been read (INIT_CORE, hook apic_init); then their per-CPU areas
+ * exist.
  */
 unsigned int cpu_possible_count(void);
 

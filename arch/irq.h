@@ -11,8 +11,8 @@
 #include "lib/compiler.h"
 #include "lib/types.h"
 
-static inline irqflags_t irq_save(void);            /* disables; returns the state before */
-static inline void irq_restore(irqflags_t flags);   /* back to that state */
+static inline irqflags_t irq_save(void);          /* disables; returns the state before */
+static inline void irq_restore(irqflags_t flags); /* back to that state */
 static inline void irq_enable(void);
 static inline void irq_disable(void);
 static inline bool irq_is_enabled(void);
@@ -26,12 +26,18 @@ struct irq_route {
     unsigned int vector;  /* the architecture's number there */
     uint64_t msi_address; /* for a message-signalled source: what the device writes, and where */
     uint32_t msi_data;
-    unsigned int gsi;     /* for a line source; IRQ_ROUTE_NO_GSI otherwise */
+    unsigned int gsi; /* for a line source; IRQ_ROUTE_NO_GSI otherwise */
 };
 #define IRQ_ROUTE_NO_GSI UINT32_MAX
 
-enum irq_trigger { IRQ_TRIGGER_EDGE, IRQ_TRIGGER_LEVEL };
-enum irq_polarity { IRQ_ACTIVE_HIGH, IRQ_ACTIVE_LOW };
+enum irq_trigger {
+    IRQ_TRIGGER_EDGE,
+    IRQ_TRIGGER_LEVEL
+};
+enum irq_polarity {
+    IRQ_ACTIVE_HIGH,
+    IRQ_ACTIVE_LOW
+};
 
 /**
  * arch_irq_alloc_msi() - reserve a vector on @cpu for a message-signalled interrupt

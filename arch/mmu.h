@@ -15,7 +15,7 @@
 #include "lib/types.h"
 
 #define PAGE_SHIFT 12
-#define PAGE_SIZE (1UL << PAGE_SHIFT)
+#define PAGE_SIZE  (1UL << PAGE_SHIFT)
 
 enum mmu_flags {
     MMU_READ = 1u << 0,
@@ -50,9 +50,9 @@ void mmu_unmap(struct address_space *space, vaddr_t vaddr, size_t size);
 int __must_check mmu_protect(struct address_space *space, vaddr_t vaddr, size_t size,
                              unsigned int flags);
 
-/** mmu_translate() - 4-level walk. Return: true with *@paddr (and *@flags if not NULL) when mapped. */
-bool mmu_translate(struct address_space *space, vaddr_t vaddr, paddr_t *paddr,
-                   unsigned int *flags);
+/** mmu_translate() - 4-level walk. Return: true with *@paddr (and *@flags if not NULL) when mapped.
+ */
+bool mmu_translate(struct address_space *space, vaddr_t vaddr, paddr_t *paddr, unsigned int *flags);
 
 /** mmu_flush_local() - drop this CPU's TLB entries for a range (all of it above a threshold). */
 void mmu_flush_local(vaddr_t vaddr, size_t size);
@@ -60,8 +60,8 @@ void mmu_flush_local(vaddr_t vaddr, size_t size);
 /*
  * The direct map: every byte of RAM is mapped cacheable, writable, never executable, at one offset.
  */
-static inline void *phys_to_virt(paddr_t paddr);            /* RAM only */
-static inline paddr_t direct_map_to_phys(const void *ptr);  /* pointer into the direct map only */
+static inline void *phys_to_virt(paddr_t paddr);           /* RAM only */
+static inline paddr_t direct_map_to_phys(const void *ptr); /* pointer into the direct map only */
 static inline bool is_direct_map(const void *ptr);
 
 /* The range that mm/vm.c hands out for stacks, device registers and large allocations. */

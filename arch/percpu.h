@@ -19,5 +19,5 @@
     __attribute__((used, section(PERCPU_SECTION))) __typeof__(type) name
 #define DECLARE_PER_CPU(type, name) extern __typeof__(type) name
 
-#define this_cpu_ptr(name) ((__typeof__(&(name)))((uintptr_t)&(name) + percpu_offset()))
-#define per_cpu_ptr(name, cpu) ((__typeof__(&(name)))((uintptr_t)&(name) + percpu_offset_of(cpu)))
+#define this_cpu_ptr(name)     ((__typeof__(&(name)))((uintptr_t) & (name) + percpu_offset()))
+#define per_cpu_ptr(name, cpu) ((__typeof__(&(name)))((uintptr_t) & (name) + percpu_offset_of(cpu)))

@@ -30,7 +30,7 @@ size_t task_backtrace(struct task *task, uintptr_t *addresses, size_t count);
 
 /* What a CPU was doing when it was asked. */
 struct cpu_snapshot {
-    struct task *task;     /* not referenced: for identification only */
+    struct task *task; /* not referenced: for identification only */
     bool interrupts_were_on;
     size_t count;
     uintptr_t addresses[BACKTRACE_MAX];

@@ -9,8 +9,8 @@
 #include "kernel/init.h"
 #include "kernel/log.h"
 #include "kernel/parameter.h"
-#include "kernel/sched/task.h"
 #include "kernel/sched/sched.h"
+#include "kernel/sched/task.h"
 #include "kernel/version.h"
 #include "mm/early.h"
 

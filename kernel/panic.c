@@ -33,7 +33,11 @@
 #define HELD_MAX       16
 #define NOBODY         UINT32_MAX
 
-enum panic_action { PANIC_HALT, PANIC_REBOOT, PANIC_EXIT };
+enum panic_action {
+    PANIC_HALT,
+    PANIC_REBOOT,
+    PANIC_EXIT
+};
 static const char *const action_names[] = { "halt", "reboot", "exit" };
 
 /* What a stopped CPU leaves for the report. Written by that CPU, then is_stopped with release. */
@@ -80,8 +84,10 @@ static bool others_are_stopped(void)
 {
     unsigned int cpu;
 
-    for_each_online_cpu(cpu) {
-        if (cpu != cpu_current() && !atomic_load_acquire(&per_cpu_ptr(stopped_cpu, cpu)->is_stopped))
+    for_each_online_cpu(cpu)
+    {
+        if (cpu != cpu_current() &&
+            !atomic_load_acquire(&per_cpu_ptr(stopped_cpu, cpu)->is_stopped))
             return false;
     }
     return true;
@@ -94,7 +100,8 @@ static void stop_others(void)
     unsigned int cpu;
 
     atomic_store_release(&stop_all, true);
-    for_each_online_cpu(cpu) {
+    for_each_online_cpu(cpu)
+    {
         if (cpu != cpu_current())
             smp_send_nmi(cpu);
     }
@@ -195,7 +202,8 @@ static void report(const struct crash_registers *registers, const char *cause)
     say("PANIC on CPU %u: %s", cpu_current(), cause);
     say("%s", kernel_version);
     say_own_cpu(registers);
-    for_each_online_cpu(cpu) {
+    for_each_online_cpu(cpu)
+    {
         if (cpu != cpu_current())
             say_other_cpu(cpu);
     }

@@ -29,8 +29,8 @@ struct watchdog {
     /* The rest is the watcher's. */
     unsigned int strikes;
     bool is_reported;
-    uint64_t late_count;    /* beats that were late for whatever reason */
-    uint64_t unanswered;    /* NMIs that were not answered: the CPU was not run */
+    uint64_t late_count; /* beats that were late for whatever reason */
+    uint64_t unanswered; /* NMIs that were not answered: the CPU was not run */
     uint64_t soft_lockups;
 };
 static DEFINE_PER_CPU(struct watchdog, watchdog);
@@ -132,7 +132,8 @@ static int watchdog_command(struct shell *shell, int argc, char **argv)
     (void)argc;
     (void)argv;
     shell_printf(shell, "CPU  beat before ms  late  unanswered  softlockups\n");
-    for_each_online_cpu(cpu) {
+    for_each_online_cpu(cpu)
+    {
         const struct watchdog *dog = per_cpu_ptr(watchdog, cpu);
         uint64_t beat = __atomic_load_n(&dog->beat_ns, __ATOMIC_RELAXED);
 

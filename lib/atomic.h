@@ -93,8 +93,13 @@ typedef struct {
     ATOMIC_CMPXCHG_(a, expected, v, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 
 /* Plain variables of any scalar or pointer type, by address. */
+#if defined(__CHECKER__) /* sparse refuses the builtins on enumerations */
+#define load_acquire(pointer)         READ_ONCE(*(pointer))
+#define store_release(pointer, value) WRITE_ONCE(*(pointer), value)
+#else
 #define load_acquire(pointer)         __atomic_load_n(pointer, __ATOMIC_ACQUIRE)
 #define store_release(pointer, value) __atomic_store_n(pointer, value, __ATOMIC_RELEASE)
+#endif
 
 /* Fences between CPUs over ordinary memory (devices need those of arch/). */
 #define atomic_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)

@@ -7,8 +7,8 @@
  *         EXPECT_EQ(counter, 400000);
  *     }
  *
- * Each runs in its own task, in place of the shell; a failed expectation prints file, line, expected and got
- * and ends that test. Each takes well under a second.
+ * Each runs in its own task, in place of the shell; a failed expectation prints file, line,
+ * expected and got and ends that test. Each takes well under a second.
  */
 #pragma once
 
@@ -44,7 +44,7 @@ void __noreturn boot_test_fail(const char *file, int line, const char *format, .
     do {                                                                                           \
         long long got_ = (long long)(got), expected_ = (long long)(expected);                      \
         if (got_ != expected_)                                                                     \
-            boot_test_fail(__FILE__, __LINE__, "%s: expected %lld (%#llx), got %lld (%#llx)", #got, \
-                           expected_, (unsigned long long)expected_, got_,                         \
+            boot_test_fail(__FILE__, __LINE__, "%s: expected %lld (%#llx), got %lld (%#llx)",      \
+                           #got, expected_, (unsigned long long)expected_, got_,                   \
                            (unsigned long long)got_);                                              \
     } while (0)

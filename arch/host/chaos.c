@@ -1,5 +1,6 @@
 /*
- * Chaos: preemption and interrupts at random moments, to try interleavings of the kernel's own code.
+ * Chaos: preemption and interrupts at random moments, to try interleavings of the kernel's own
+ * code.
  *
  * Wherever the preemption count returns to zero, which is where a real CPU would take an interrupt
  * that was held off, a task may lose the CPU or the next timer may expire early. The choice comes

@@ -1,6 +1,7 @@
 /*
- * Task switches in a host program: stacks are swapped by a few instructions of our own (swapcontext()
- * makes two system calls each time), and the address sanitizer is told of every step.
+ * Task switches in a host program: stacks are swapped by a few instructions of our own
+ * (swapcontext() makes two system calls each time), and the address sanitizer is told of every
+ * step.
  */
 #include "arch/context.h"
 

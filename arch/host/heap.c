@@ -171,7 +171,8 @@ void host_heap_print_since(unsigned long serial)
     }
 }
 
-/* ---- mm/kmalloc.h ----------------------------------------------------------------------------- */
+/* ---- mm/kmalloc.h -----------------------------------------------------------------------------
+ */
 
 static size_t alignment_for(size_t size)
 {
@@ -235,7 +236,8 @@ char *kstrdup(const char *string)
     return copy ? memcpy(copy, string, size) : NULL;
 }
 
-/* ---- pools ------------------------------------------------------------------------------------ */
+/* ---- pools ------------------------------------------------------------------------------------
+ */
 
 struct pool {
     const char *name;

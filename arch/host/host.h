@@ -1,11 +1,11 @@
 /*
  * The kernel in a host program: for unit tests, fuzzers and host tools.
  *
- * The real scheduler, wait queues, timers, softirqs and locks run here on one simulated CPU. Time is
- * virtual: it stands still while tasks run and jumps to the next timer when all of them wait, so a
- * test of a minute's timeouts takes microseconds and is the same in every run. After
- * host_kernel_start() the calling thread is a kernel task ("boot") on its own stack, which may do all
- * a task may: create tasks, wait, sleep.
+ * The real scheduler, wait queues, timers, softirqs and locks run here on one simulated CPU. Time
+ * is virtual: it stands still while tasks run and jumps to the next timer when all of them wait, so
+ * a test of a minute's timeouts takes microseconds and is the same in every run. After
+ * host_kernel_start() the calling thread is a kernel task ("boot") on its own stack, which may do
+ * all a task may: create tasks, wait, sleep.
  *
  *     static void test_something(void **state)
  *     {
@@ -34,15 +34,16 @@ void host_kernel_start(void);
 
 /**
  * host_run() - call @function(@arg), let the tasks it left behind end, and look for leaks
- * Aborts with a list when tasks, armed timers or allocations are more than before. May be called any
- * number of times; costs microseconds. Return: what @function returned.
+ * Aborts with a list when tasks, armed timers or allocations are more than before. May be called
+ * any number of times; costs microseconds. Return: what @function returned.
  */
 int host_run(int (*function)(void *arg), void *arg);
 
 /** host_settle() - let every task run until all wait; time stands still. */
 void host_settle(void);
 
-/** host_advance_ns() - let virtual time pass, with all that happens in it; host_settle() included. */
+/** host_advance_ns() - let virtual time pass, with all that happens in it; host_settle() included.
+ */
 void host_advance_ns(uint64_t ns);
 
 /** host_set_time_limit() - virtual time at which a test is taken to hang; default: 100 days. */
@@ -63,7 +64,8 @@ void host_set_seed(uint64_t seed);
 /** host_interrupt() - run @isr(@arg) as an interrupt handler, as soon as interrupts are on. */
 void host_interrupt(void (*isr)(void *arg), void *arg);
 
-/** host_raise_msi() - the device writes @data to @address: the handler of irq_request_msi() runs. */
+/** host_raise_msi() - the device writes @data to @address: the handler of irq_request_msi() runs.
+ */
 void host_raise_msi(uint64_t address, uint32_t data);
 
 /** host_raise_line() - one edge, or one delivery of a level, of line @gsi; lost while masked. */
@@ -82,7 +84,8 @@ void host_set_port_hooks(uint32_t (*read)(uint16_t port, unsigned int bits),
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-/** host_fail_allocation() - the @nth allocation from now (1: the next) fails, once; 0: none will. */
+/** host_fail_allocation() - the @nth allocation from now (1: the next) fails, once; 0: none will.
+ */
 void host_fail_allocation(unsigned long nth);
 /** host_fail_allocations_from() - the same, and all after it fail too, until called with 0. */
 void host_fail_allocations_from(unsigned long nth);

@@ -117,7 +117,8 @@ static inline bool irq_is_enabled(void)
 
 /*
  * Physical addresses are the host's own, unless a test simulates physical memory: then this is the
- * address where it has mapped physical address 0, and how much there is. Defined in arch/host/physical.c.
+ * address where it has mapped physical address 0, and how much there is. Defined in
+ * arch/host/physical.c.
  */
 extern uintptr_t host_physical_base;
 extern uintptr_t host_physical_size;

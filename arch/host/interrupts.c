@@ -1,7 +1,7 @@
 /*
  * Interrupts of the simulated CPU: the timer's event, interrupts to itself, and those of simulated
- * devices. They are delivered where a real CPU would take them: at once when interrupts are on, else
- * when they are turned on again.
+ * devices. They are delivered where a real CPU would take them: at once when interrupts are on,
+ * else when they are turned on again.
  */
 #include "arch/cpu.h"
 #include "arch/host/host.h"
@@ -71,8 +71,8 @@ static void run_one_handler(void)
     }
 }
 
-/* As the entry code of a real CPU: off, handler, softirqs and preemption, and on again by the return
- * from the interrupt, whichever task that is by then. */
+/* As the entry code of a real CPU: off, handler, softirqs and preemption, and on again by the
+ * return from the interrupt, whichever task that is by then. */
 void host_irq_enabled(void)
 {
     while (has_interrupt()) {
@@ -93,7 +93,8 @@ void host_interrupt(void (*isr)(void *arg), void *arg)
         host_irq_enabled();
 }
 
-/* ---- interrupts to other CPUs: there are none, but a CPU may send itself one ------------------ */
+/* ---- interrupts to other CPUs: there are none, but a CPU may send itself one ------------------
+ */
 
 void smp_start(void)
 {

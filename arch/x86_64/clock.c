@@ -28,7 +28,12 @@
 /* The PIT's counter goes round in 54.9 ms. */
 #define PIT_READ_EVERY_NS (20 * NS_PER_MS)
 
-enum clock_source { SOURCE_UNCALIBRATED, SOURCE_KVMCLOCK, SOURCE_TSC, SOURCE_PIT };
+enum clock_source {
+    SOURCE_UNCALIBRATED,
+    SOURCE_KVMCLOCK,
+    SOURCE_TSC,
+    SOURCE_PIT
+};
 
 static const char *const source_names[] = {
     [SOURCE_UNCALIBRATED] = "tsc (uncalibrated)",
@@ -39,11 +44,11 @@ static const char *const source_names[] = {
 
 /* Written by the BSP during INIT_ARCH and INIT_CORE, const afterwards. */
 static enum clock_source source;
-static uint64_t first_cycles;       /* TSC at the kernel's first instruction */
+static uint64_t first_cycles; /* TSC at the kernel's first instruction */
 static struct clock_scale tsc_to_ns = { (CLOCK_NS_PER_S << 32) / TSC_HZ_IMPOSSIBLE };
 static uint64_t tsc_hz;
-static uint64_t source_origin_ns;   /* what kvmclock or PIT said when the kernel's time was 0 */
-static const char *tsc_hz_origin;   /* who told the frequency */
+static uint64_t source_origin_ns; /* what kvmclock or PIT said when the kernel's time was 0 */
+static const char *tsc_hz_origin; /* who told the frequency */
 static uint64_t wall_ns_at_boot;
 
 static enum clock_source wanted_source; /* SOURCE_UNCALIBRATED: the best there is */

@@ -50,7 +50,8 @@ struct clock_reference lapic_reference = {
     .read = lapic_reference_read,
 };
 
-/* An error of a few us in 2 ms makes a far event early or late by 0.2 %; an early one is set again. */
+/* An error of a few us in 2 ms makes a far event early or late by 0.2 %; an early one is set again.
+ */
 static uint64_t measure_timer_hz(void)
 {
     lapic_timer_mask();
@@ -121,7 +122,8 @@ void clock_event_set(uint64_t deadline_ns)
     delay = MIN(delay, must_read);
     if (mode == LAPIC_TIMER_TSC_DEADLINE)
         msr_write(MSR_TSC_DEADLINE,
-                  cycles_ordered() + clock_scale_apply(ns_to_counts, MIN_T(uint64_t, delay, 1ULL << 62)));
+                  cycles_ordered() +
+                      clock_scale_apply(ns_to_counts, MIN_T(uint64_t, delay, 1ULL << 62)));
     else
         set_one_shot(delay);
 }

@@ -10,7 +10,8 @@
 #include "arch/x86_64/clock_scale.h"
 #include "lib/compiler.h"
 
-/** clock_start() - time begins at @cycles of the TSC; coarse until calibrated. BSP, first of all. */
+/** clock_start() - time begins at @cycles of the TSC; coarse until calibrated. BSP, first of all.
+ */
 void clock_start(uint64_t cycles);
 
 /** clock_cpu_init() - clock and event of the running AP. Interrupts off. */
@@ -33,7 +34,8 @@ struct clock_reference {
     uint64_t frequency; /* Hz */
     uint64_t mask;      /* how far it counts before it wraps */
     bool is_counting_down;
-    /* start() makes it count; false when there is none, after a bounded look. May be called again. */
+    /* start() makes it count; false when there is none, after a bounded look. May be called again.
+     */
     bool (*start)(struct clock_reference *reference);
     uint64_t (*read)(void);
 };
@@ -54,8 +56,8 @@ uint64_t tsc_hz_from_cpuid(void);
 uint64_t pit_clock_read_ns(void);
 
 /* kvmclock_source.c */
-bool kvmclock_start(void);         /* BSP: is there one? */
-void kvmclock_cpu_init(void);      /* each further CPU */
-uint64_t kvmclock_read_ns(void);   /* since the hypervisor's own origin */
-uint64_t kvmclock_tsc_hz(void);    /* as it says */
-uint64_t kvmclock_wall_ns(void);   /* Unix time at that origin; 0 if not told */
+bool kvmclock_start(void);       /* BSP: is there one? */
+void kvmclock_cpu_init(void);    /* each further CPU */
+uint64_t kvmclock_read_ns(void); /* since the hypervisor's own origin */
+uint64_t kvmclock_tsc_hz(void);  /* as it says */
+uint64_t kvmclock_wall_ns(void); /* Unix time at that origin; 0 if not told */

@@ -16,5 +16,6 @@ void clock_sync_observe(void);
 /** clock_sync_is_common() - no CPU was seen behind another. */
 bool clock_sync_is_common(void);
 
-/** clock_sync_never_back() - @ns, or the latest time given out if the TSCs disagree. Any context. */
+/** clock_sync_never_back() - @ns, or the latest time given out if the TSCs disagree. Any context.
+ */
 uint64_t clock_sync_never_back(uint64_t ns);

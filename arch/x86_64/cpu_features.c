@@ -12,9 +12,9 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 
-#define CR0_MP BIT64(1)  /* WAIT traps with TS */
+#define CR0_MP BIT64(1) /* WAIT traps with TS */
 #define CR0_EM BIT64(2)
-#define CR0_TS BIT64(3)  /* any FPU or SIMD instruction raises #NM */
+#define CR0_TS BIT64(3) /* any FPU or SIMD instruction raises #NM */
 #define CR0_NE BIT64(5)
 #define CR0_WP BIT64(16) /* read-only pages are so for the kernel too */
 #define CR0_AM BIT64(18)

@@ -16,9 +16,9 @@
 #include "lib/string.h"
 #include "mm/page.h"
 
-static uint32_t apic_ids[CPU_MAX];         /* const after cpus_init(), as is the count */
+static uint32_t apic_ids[CPU_MAX]; /* const after cpus_init(), as is the count */
 static unsigned int possible_count = 1;
-static uintptr_t area_offsets[CPU_MAX];    /* [0] is set by the first call; const once created */
+static uintptr_t area_offsets[CPU_MAX];       /* [0] is set by the first call; const once created */
 static uint64_t online[CPU_MAX / 64] = { 1 }; /* atomic words; a bit once set stays */
 static atomic_uint online_count = ATOMIC_INIT(1);
 
@@ -98,8 +98,7 @@ unsigned int cpu_possible_count(void)
 
 bool cpu_is_online(unsigned int cpu)
 {
-    return cpu < CPU_MAX &&
-           (__atomic_load_n(&online[cpu / 64], __ATOMIC_ACQUIRE) >> cpu % 64 & 1);
+    return cpu < CPU_MAX && (__atomic_load_n(&online[cpu / 64], __ATOMIC_ACQUIRE) >> cpu % 64 & 1);
 }
 
 unsigned int cpu_online_count(void)

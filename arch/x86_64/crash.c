@@ -15,8 +15,8 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 
-#define PORT_DEBUG_EXIT 0xF4
-#define PORT_PVPANIC    0x505
+#define PORT_DEBUG_EXIT  0xF4
+#define PORT_PVPANIC     0x505
 #define PVPANIC_PANICKED 0x01
 
 /* The control registers are not in struct cpu_registers; they are read when it is kept. */
@@ -103,7 +103,8 @@ bool crash_interrupts_were_on(const struct crash_registers *registers)
     return kept(registers)->r.rflags & RFLAGS_IF;
 }
 
-/* The stack that @address lies in: the task's, an exception stack of this CPU, or the boot stack. */
+/* The stack that @address lies in: the task's, an exception stack of this CPU, or the boot stack.
+ */
 static bool find_stack(uintptr_t address, const struct task *task, uintptr_t *base, size_t *size)
 {
     if (task && address - task->stack_base < TASK_STACK_SIZE) {
@@ -136,7 +137,7 @@ static uintptr_t return_address_at(uintptr_t address, const struct task *task)
     return is_kernel_text(found) ? found : 0;
 }
 
-#define PROLOGUE_MAX  24   /* the frame is set up in the first bytes of a function, or not at all */
+#define PROLOGUE_MAX    24 /* the frame is set up in the first bytes of a function, or not at all */
 #define OPCODE_PUSH_RBP 0x55
 #define OPCODE_RET      0xC3
 
@@ -144,7 +145,8 @@ static bool is_frame_set_up(const uint8_t *start, const uint8_t *rip)
 {
     static const uint8_t mov_rsp_rbp[] = { 0x48, 0x89, 0xE5 };
 
-    for (const uint8_t *p = start; p + sizeof(mov_rsp_rbp) <= rip && p < start + PROLOGUE_MAX; p++) {
+    for (const uint8_t *p = start; p + sizeof(mov_rsp_rbp) <= rip && p < start + PROLOGUE_MAX;
+         p++) {
         if (memcmp(p, mov_rsp_rbp, sizeof(mov_rsp_rbp)) == 0)
             return true;
     }

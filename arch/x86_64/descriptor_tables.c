@@ -5,8 +5,8 @@
 #include "arch/x86_64/descriptor_tables.h"
 
 #include "arch/percpu.h"
-#include "arch/x86_64/layout.h"
 #include "arch/x86_64/instructions.h"
+#include "arch/x86_64/layout.h"
 #include "arch/x86_64/vectors.h"
 #include "lib/string.h"
 
@@ -105,8 +105,8 @@ static void fill_gdt(uint64_t *gdt, const struct tss *tss)
     gdt[SELECTOR_KERNEL_DATA / 8] = SEGMENT_KERNEL_DATA;
     gdt[SELECTOR_USER_DATA / 8] = SEGMENT_USER_DATA;
     gdt[SELECTOR_USER_CODE / 8] = SEGMENT_USER_CODE;
-    gdt[SELECTOR_TSS / 8] = SEGMENT_TSS | (limit & 0xFFFF) | (base & 0xFFFFFF) << 16 |
-                            (base >> 24 & 0xFF) << 56;
+    gdt[SELECTOR_TSS / 8] =
+        SEGMENT_TSS | (limit & 0xFFFF) | (base & 0xFFFFFF) << 16 | (base >> 24 & 0xFF) << 56;
     gdt[SELECTOR_TSS / 8 + 1] = base >> 32;
 }
 

@@ -13,7 +13,12 @@
  * #DF after a stack overflow, NMI and #MC at any instruction.
  */
 #define EXCEPTION_STACK_SIZE 8192
-enum exception_stack { STACK_DOUBLE_FAULT, STACK_NMI, STACK_MACHINE_CHECK, EXCEPTION_STACK_COUNT };
+enum exception_stack {
+    STACK_DOUBLE_FAULT,
+    STACK_NMI,
+    STACK_MACHINE_CHECK,
+    EXCEPTION_STACK_COUNT
+};
 
 struct exception_stacks {
     _Alignas(16) char stack[EXCEPTION_STACK_COUNT][EXCEPTION_STACK_SIZE];

@@ -16,12 +16,12 @@ struct task;
 
 /* Start of every CPU's per-CPU area. The offsets are known to assembly and, 40, to the compiler. */
 struct cpu_local {
-    uintptr_t percpu_offset;  /* 0: this copy's distance from the section */
-    struct task *task;        /* 8: running here */
-    uint32_t cpu;             /* 16: logical number */
-    int32_t preempt_count;    /* 20 */
-    uintptr_t scratch[2];     /* 24: for entry code */
-    uintptr_t stack_canary;   /* 40: -mstack-protector-guard-offset=40 */
+    uintptr_t percpu_offset; /* 0: this copy's distance from the section */
+    struct task *task;       /* 8: running here */
+    uint32_t cpu;            /* 16: logical number */
+    int32_t preempt_count;   /* 20 */
+    uintptr_t scratch[2];    /* 24: for entry code */
+    uintptr_t stack_canary;  /* 40: -mstack-protector-guard-offset=40 */
 };
 
 #define CPU_LOCAL_PERCPU_OFFSET 0

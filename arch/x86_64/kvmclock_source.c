@@ -4,8 +4,8 @@
  */
 #include "arch/cpu.h"
 #include "arch/irq.h"
-#include "arch/percpu.h"
 #include "arch/mmu.h"
+#include "arch/percpu.h"
 #include "arch/x86_64/clock_internal.h"
 #include "arch/x86_64/cpu_features.h"
 #include "arch/x86_64/instructions.h"
@@ -15,15 +15,16 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 
-#define KVM_SIGNATURE          "KVMKVMKVM"
-#define KVM_CPUID_FEATURES     0x40000001
-#define KVM_FEATURE_CLOCK_NEW  BIT(3)
-#define MSR_KVM_WALL_CLOCK_NEW 0x4B564D00
+#define KVM_SIGNATURE           "KVMKVMKVM"
+#define KVM_CPUID_FEATURES      0x40000001
+#define KVM_FEATURE_CLOCK_NEW   BIT(3)
+#define MSR_KVM_WALL_CLOCK_NEW  0x4B564D00
 #define MSR_KVM_SYSTEM_TIME_NEW 0x4B564D01
-#define KVM_SYSTEM_TIME_ENABLE 1
+#define KVM_SYSTEM_TIME_ENABLE  1
 
 /* Must not cross a page, which the hypervisor maps: 64-byte alignment sees to that. */
-struct __aligned(64) kvmclock_page {
+struct __aligned(64) kvmclock_page
+{
     struct kvmclock_time time;
 };
 static DEFINE_PER_CPU(struct kvmclock_page, kvmclock_page);

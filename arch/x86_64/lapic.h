@@ -34,7 +34,10 @@ enum lapic_delivery {
 void lapic_send(uint32_t apic_id, enum lapic_delivery delivery, unsigned int vector);
 
 /* The timer. */
-enum lapic_timer_mode { LAPIC_TIMER_ONE_SHOT, LAPIC_TIMER_TSC_DEADLINE };
+enum lapic_timer_mode {
+    LAPIC_TIMER_ONE_SHOT,
+    LAPIC_TIMER_TSC_DEADLINE
+};
 /** lapic_timer_init() - vector VECTOR_TIMER, not armed; one-shot counts the bus clock / 16. */
 void lapic_timer_init(enum lapic_timer_mode mode);
 void lapic_timer_set_count(uint32_t count); /* 0 stops it */

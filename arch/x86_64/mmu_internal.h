@@ -27,7 +27,8 @@
 #define PTE_PER_TABLE 512
 #define PAGE_LEVELS   4
 
-/* Level 0 is the page table, 3 the PML4. Bytes mapped by one entry: 4 KiB, 2 MiB, 1 GiB, 512 GiB. */
+/* Level 0 is the page table, 3 the PML4. Bytes mapped by one entry: 4 KiB, 2 MiB, 1 GiB, 512 GiB.
+ */
 static inline unsigned int level_shift(unsigned int level)
 {
     return PAGE_SHIFT + 9 * level;
@@ -44,9 +45,9 @@ static inline size_t level_index(vaddr_t vaddr, unsigned int level)
 }
 
 struct address_space {
-    struct spinlock lock;                   /* rank: LOCK_RANK_ADDRESS_SPACE */
-    uint64_t *root __guarded_by(lock);      /* PML4, through the direct map */
-    paddr_t root_paddr;                     /* const */
+    struct spinlock lock;              /* rank: LOCK_RANK_ADDRESS_SPACE */
+    uint64_t *root __guarded_by(lock); /* PML4, through the direct map */
+    paddr_t root_paddr;                /* const */
 };
 
 extern struct address_space kernel_space;
@@ -54,5 +55,6 @@ extern struct address_space kernel_space;
 /** page_table_create() - an empty table; before the page allocator works, from early memory. */
 uint64_t *page_table_create(void);
 
-/** page_table_use_early_memory() - switch the source; mmu_boot.c, while it builds the first ones. */
+/** page_table_use_early_memory() - switch the source; mmu_boot.c, while it builds the first ones.
+ */
 void page_table_use_early_memory(bool early);

@@ -12,7 +12,7 @@
 #define PIC2_COMMAND 0xA0
 #define PIC2_DATA    0xA1
 
-#define ICW1_INIT_ICW4 0x11
+#define ICW1_INIT_ICW4  0x11
 #define ICW3_SLAVE_ON_2 0x04
 #define ICW3_SLAVE_ID   0x02
 #define ICW4_8086       0x01

@@ -29,9 +29,9 @@
 
 /* Not a spinlock: those read the clock while they wait. */
 static atomic_bool is_reading;
-static atomic_u64 pit_ticks;       /* written by the one who reads */
-static uint64_t pit_last;          /* the same one's */
-static bool pit_is_running; /* const after pit_start() */
+static atomic_u64 pit_ticks; /* written by the one who reads */
+static uint64_t pit_last;    /* the same one's */
+static bool pit_is_running;  /* const after pit_start() */
 
 static uint64_t read_counter(void)
 {

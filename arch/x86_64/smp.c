@@ -43,10 +43,15 @@
 /* A second SIPI for those that did not see the first. */
 #define SIPI_AGAIN_NS (200 * NS_PER_US)
 
-/* So long without one more CPU coming, and the rest is given up. Emulated CPUs share few real ones. */
+/* So long without one more CPU coming, and the rest is given up. Emulated CPUs share few real ones.
+ */
 #define START_PATIENCE_NS (1000 * NS_PER_MS)
 
-enum slot_state { SLOT_EXPECTED, SLOT_RUNNING, SLOT_GIVEN_UP };
+enum slot_state {
+    SLOT_EXPECTED,
+    SLOT_RUNNING,
+    SLOT_GIVEN_UP
+};
 
 struct ap_slot {
     uint32_t apic_id;
@@ -76,8 +81,8 @@ __no_stack_protector void ap_main(struct ap_slot *slot)
 {
     uint32_t expected = SLOT_EXPECTED;
 
-    if (!__atomic_compare_exchange_n(&slot->state, &expected, SLOT_RUNNING, false,
-                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    if (!__atomic_compare_exchange_n(&slot->state, &expected, SLOT_RUNNING, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE))
         cpu_halt_forever();
     cr3_write(kernel_space.root_paddr);
     cpu_control_init();
@@ -157,7 +162,8 @@ static void fill_trampoline(const struct address_space *space)
 
     memcpy(code, trampoline_start, (size_t)(trampoline_end - trampoline_start));
     parameters = (void *)(code + (trampoline_parameters - trampoline_start));
-    parameters->gdt_base = (uint32_t)(trampoline_page + (paddr_t)(trampoline_gdt - trampoline_start));
+    parameters->gdt_base =
+        (uint32_t)(trampoline_page + (paddr_t)(trampoline_gdt - trampoline_start));
     parameters->root = (uint32_t)space->root_paddr;
     parameters->efer = (uint32_t)(msr_read(MSR_EFER) & ~EFER_LMA);
     parameters->long_mode_offset =

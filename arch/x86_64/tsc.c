@@ -17,7 +17,7 @@
 #define ROUND_MS       4
 #define READING_TRIES  8
 #define AGREEMENT_PART 1000 /* rounds agree within 1/1000: no need for more of them */
-#define DISTRUST_PART  20   /* rounds that differ by 1/20 even so: the TSC's speed is not constant */
+#define DISTRUST_PART  20 /* rounds that differ by 1/20 even so: the TSC's speed is not constant */
 
 /* A round that takes this many cycles is one whose reference has stopped: 100 ms at 10 GHz. */
 #define ROUND_CYCLES_MAX 1000000000ULL
@@ -96,7 +96,8 @@ uint64_t tsc_calibrate(struct clock_reference *reference)
         if (hz == 0)
             return 0;
         insert_sorted(values, count++, hz);
-    } while (count < ROUND_COUNT || (count < ROUND_MAX && !rounds_agree(values, count, AGREEMENT_PART)));
+    } while (count < ROUND_COUNT ||
+             (count < ROUND_MAX && !rounds_agree(values, count, AGREEMENT_PART)));
     return rounds_agree(values, count, DISTRUST_PART) ? values[count / 2] : 0;
 }
 

@@ -2,9 +2,9 @@
  * Calling functions on other CPUs.
  *
  * Each CPU has a ring of calls that others fill and only it empties, in its interrupt handler. A
- * caller that waits does so with interrupts on, so it answers calls meanwhile; one that finds a ring
- * full runs its own calls itself while it waits for room, since its interrupts may be off. So CPUs
- * that call each other, or in a circle, never wait for ever.
+ * caller that waits does so with interrupts on, so it answers calls meanwhile; one that finds a
+ * ring full runs its own calls itself while it waits for room, since its interrupts may be off. So
+ * CPUs that call each other, or in a circle, never wait for ever.
  */
 #include "kernel/irq/ipi.h"
 
@@ -146,7 +146,8 @@ void ipi_call_others(void (*function)(void *arg), void *arg)
         return;
     check_may_wait();
     preempt_disable();
-    for_each_online_cpu(cpu) {
+    for_each_online_cpu(cpu)
+    {
         if (cpu == cpu_current())
             continue;
         __atomic_fetch_add(&pending, 1, __ATOMIC_RELAXED);

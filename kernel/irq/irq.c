@@ -2,10 +2,10 @@
  * Interrupt sources and their handlers.
  *
  * A source is one vector on one CPU: a message-signalled interrupt, or a line that several devices
- * may share. Its handlers stand in a small array of atomic pointers, so that a dispatch takes no lock
- * (handlers take locks of all ranks). A dispatch runs from beginning to end on the source's CPU with
- * interrupts off. So whoever has cleared a pointer need only wait until that CPU has answered an
- * IPI: a dispatch that may still have read the old pointer is over then.
+ * may share. Its handlers stand in a small array of atomic pointers, so that a dispatch takes no
+ * lock (handlers take locks of all ranks). A dispatch runs from beginning to end on the source's
+ * CPU with interrupts off. So whoever has cleared a pointer need only wait until that CPU has
+ * answered an IPI: a dispatch that may still have read the old pointer is over then.
  */
 #include "kernel/irq/irq.h"
 
@@ -97,8 +97,7 @@ void irq_dispatch(void *cookie)
 
 /* ---- requests ------------------------------------------------------------------------------ */
 
-static bool add_handler_locked(struct irq_source *source, struct irq *irq)
-    __must_hold(sources_lock)
+static bool add_handler_locked(struct irq_source *source, struct irq *irq) __must_hold(sources_lock)
 {
     for (unsigned int i = 0; i < SHARED_MAX; i++) {
         if (source->handlers[i])
@@ -147,8 +146,8 @@ static int route_source(struct irq_source *source, unsigned int cpu, unsigned in
         if (gsi == IRQ_ROUTE_NO_GSI)
             error = arch_irq_alloc_msi(target, source, &source->route);
         else
-            error = arch_irq_alloc_line(gsi, source->trigger, polarity, target, source,
-                                        &source->route);
+            error =
+                arch_irq_alloc_line(gsi, source->trigger, polarity, target, source, &source->route);
     }
     return error;
 }
@@ -306,12 +305,10 @@ bool irq_describe(unsigned int index, struct irq_description *description)
             const struct irq *irq = source->handlers[i];
             if (!irq || index-- > 0)
                 continue;
-            *description = (struct irq_description){ irq->name,
-                                                     source->route.cpu,
-                                                     source->route.vector,
-                                                     source->route.gsi,
-                                                     READ_ONCE(irq->claimed),
-                                                     READ_ONCE(source->delivered) };
+            *description = (struct irq_description){
+                irq->name,         source->route.cpu,       source->route.vector,
+                source->route.gsi, READ_ONCE(irq->claimed), READ_ONCE(source->delivered)
+            };
             is_found = true;
         }
         if (is_found)

@@ -51,5 +51,6 @@ struct irq_description {
     uint64_t delivered; /* of its source, those of others on the line included */
 };
 
-/** irq_describe() - the handler at @index (from 0). Return: false when there is none. Any context. */
+/** irq_describe() - the handler at @index (from 0). Return: false when there is none. Any context.
+ */
 bool irq_describe(unsigned int index, struct irq_description *description);

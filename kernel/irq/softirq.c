@@ -4,8 +4,8 @@
  * Each CPU has a word of raised softirqs, touched by that CPU alone with interrupts off. They are
  * run at the end of the outermost interrupt (irq_exit), or by the preempt_enable() that ends the
  * region in which they were raised. A run looks again for what was raised meanwhile, a few times;
- * what is then left goes to the CPU's softirq task, which shares the CPU with other tasks by slices.
- * While that task has work, interrupts leave softirqs to it.
+ * what is then left goes to the CPU's softirq task, which shares the CPU with other tasks by
+ * slices. While that task has work, interrupts leave softirqs to it.
  */
 #include "kernel/irq/softirq.h"
 

@@ -19,7 +19,8 @@ static bool has_online_cpu(const uint64_t mask[TASK_AFFINITY_WORDS])
 {
     unsigned int cpu;
 
-    for_each_online_cpu(cpu) {
+    for_each_online_cpu(cpu)
+    {
         if (mask[cpu / 64] >> (cpu % 64) & 1)
             return true;
     }
@@ -27,8 +28,8 @@ static bool has_online_cpu(const uint64_t mask[TASK_AFFINITY_WORDS])
 }
 
 /*
- * Is the task on a CPU that it may not be on? Then *@cpu is which. With the lock of the run queue: a
- * CPU that is just picking the task either has set is_on_cpu by now, or will see the new mask.
+ * Is the task on a CPU that it may not be on? Then *@cpu is which. With the lock of the run queue:
+ * a CPU that is just picking the task either has set is_on_cpu by now, or will see the new mask.
  */
 static bool is_misplaced(struct task *task, unsigned int *cpu)
 {

@@ -15,9 +15,9 @@
 #include "lib/compiler.h"
 
 /* Layout of the per-CPU preemption count (arch/cpu.h). */
-#define PREEMPT_DISABLE 1          /* bits 0-7: spinlocks, explicit */
-#define PREEMPT_SOFTIRQ (1 << 8)   /* running softirqs */
-#define PREEMPT_IRQ     (1 << 16)  /* in an interrupt handler, nested */
+#define PREEMPT_DISABLE 1         /* bits 0-7: spinlocks, explicit */
+#define PREEMPT_SOFTIRQ (1 << 8)  /* running softirqs */
+#define PREEMPT_IRQ     (1 << 16) /* in an interrupt handler, nested */
 #define PREEMPT_NMI     (1 << 24)
 
 /* Work held off on this CPU. Each flag is written by its own CPU only, with plain byte stores, so

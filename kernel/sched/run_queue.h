@@ -8,19 +8,19 @@
 #include "kernel/sync/spinlock.h"
 
 struct run_queue {
-    struct spinlock lock;      /* rank: LOCK_RANK_RUN_QUEUE */
-    struct list ready;         /* guarded by lock */
-    unsigned int ready_count;  /* guarded by lock; read without it for balancing and by idle CPUs */
-    bool is_slice_set;         /* guarded by lock: the running task's end of slice is, or is about
-                                  to be, set */
-    struct task *current;      /* written by its CPU with lock held */
-    struct task *idle;         /* const after sched_prepare_cpu() */
-    struct task *previous;     /* own CPU: who was switched from, until finish_switch() */
-    struct task *misplaced;    /* own CPU: a task to be put on another CPU by finish_switch() */
-    uint64_t switches;         /* statistics; own CPU */
+    struct spinlock lock;     /* rank: LOCK_RANK_RUN_QUEUE */
+    struct list ready;        /* guarded by lock */
+    unsigned int ready_count; /* guarded by lock; read without it for balancing and by idle CPUs */
+    bool is_slice_set;        /* guarded by lock: the running task's end of slice is, or is about
+                                 to be, set */
+    struct task *current;     /* written by its CPU with lock held */
+    struct task *idle;        /* const after sched_prepare_cpu() */
+    struct task *previous;    /* own CPU: who was switched from, until finish_switch() */
+    struct task *misplaced;   /* own CPU: a task to be put on another CPU by finish_switch() */
+    uint64_t switches;        /* statistics; own CPU */
     uint64_t steals;
     uint64_t kicks;
-    uint64_t last_switch_ns;   /* own CPU; read by others for the watchdog */
+    uint64_t last_switch_ns; /* own CPU; read by others for the watchdog */
 };
 
 DECLARE_PER_CPU(struct run_queue, run_queue);
@@ -35,8 +35,7 @@ struct task *run_queue_take_locked(struct run_queue *queue, unsigned int cpu)
     __must_hold(queue->lock);
 
 /** run_queue_put_back_locked() - @task goes on being ready here, behind the others. */
-void run_queue_put_back_locked(struct run_queue *queue, struct task *task)
-    __must_hold(queue->lock);
+void run_queue_put_back_locked(struct run_queue *queue, struct task *task) __must_hold(queue->lock);
 
 /** run_queue_steal() - move a waiting task of another CPU here. Return: was there one? */
 bool run_queue_steal(unsigned int here);

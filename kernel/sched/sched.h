@@ -21,7 +21,8 @@ void sched_early_init(void);
 /** sched_init() - tasks can be made and switched on this CPU from now on. Context: boot task. */
 int __must_check sched_init(void);
 
-/** sched_boot_task_done() - the boot is over; its task frees what others leave behind from now on. */
+/** sched_boot_task_done() - the boot is over; its task frees what others leave behind from now on.
+ */
 void __noreturn sched_boot_task_done(void);
 
 /** sched_is_running() - has sched_init() been? Context: any. */
@@ -34,7 +35,8 @@ bool sched_is_running(void);
  */
 int __must_check sched_prepare_cpu(unsigned int cpu, uintptr_t *stack_base, size_t *stack_size);
 
-/** smp_cpu_entry() - where a started CPU enters the scheduler, on its idle stack, interrupts off. */
+/** smp_cpu_entry() - where a started CPU enters the scheduler, on its idle stack, interrupts off.
+ */
 void __noreturn smp_cpu_entry(void);
 
 /** sched_ipi_isr() - handler of IPI_RESCHEDULE. */
@@ -47,10 +49,10 @@ void sched_slice_expired(uint64_t now);
 void sched_preempt(void);
 
 struct sched_statistics {
-    uint64_t switches;    /* of tasks, idle included */
-    uint64_t steals;      /* tasks taken from another CPU's queue */
-    uint64_t kicks;       /* reschedule interrupts received */
-    uint64_t idle_ns;     /* time in the idle task, up to this moment */
+    uint64_t switches; /* of tasks, idle included */
+    uint64_t steals;   /* tasks taken from another CPU's queue */
+    uint64_t kicks;    /* reschedule interrupts received */
+    uint64_t idle_ns;  /* time in the idle task, up to this moment */
     uint64_t last_switch_ns;
     unsigned int ready;   /* tasks waiting in the queue */
     struct task *current; /* may change at any moment: for identification only */

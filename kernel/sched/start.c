@@ -16,7 +16,8 @@
 #include "lib/atomic.h"
 #include "lib/errno.h"
 
-/* The code that booted: on the stack it was started with, without a context until it first waits. */
+/* The code that booted: on the stack it was started with, without a context until it first waits.
+ */
 static struct task boot_task;
 static bool is_running; /* set once, before other CPUs are started */
 
@@ -109,7 +110,8 @@ static int sched_cpu_tasks_hook(void)
     unsigned int cpu;
     int result = 0;
 
-    for_each_online_cpu(cpu) {
+    for_each_online_cpu(cpu)
+    {
         int error = cpu == cpu_current() ? 0 : softirq_start_cpu(cpu);
         if (error)
             result = error;

@@ -260,8 +260,7 @@ void task_exit(int status)
 
 int task_join(struct task *task, int *status, uint64_t deadline_ns)
 {
-    int error =
-        wait_event(&task->exited, load_acquire(&task->state) == TASK_DEAD, deadline_ns);
+    int error = wait_event(&task->exited, load_acquire(&task->state) == TASK_DEAD, deadline_ns);
 
     if (error)
         return error;

@@ -54,34 +54,34 @@ struct held_sleep_lock {
 };
 
 struct task {
-    struct context context;              /* valid while not running */
-    struct list_node run_node;           /* guarded by the run queue's lock */
-    enum task_state state;               /* atomic; written by who moves the task; DEAD is final */
-    uint8_t park;                        /* enum task_park; atomic */
-    bool is_on_cpu;                      /* atomic: its registers are not saved yet */
-    bool is_cancelled;                   /* atomic, sticky: see wait_queue.h */
-    bool is_idle;                        /* const: the per-CPU idle task */
-    unsigned int cpu;                    /* run queue it is or was last on; atomic, see park.c */
+    struct context context;    /* valid while not running */
+    struct list_node run_node; /* guarded by the run queue's lock */
+    enum task_state state;     /* atomic; written by who moves the task; DEAD is final */
+    uint8_t park;              /* enum task_park; atomic */
+    bool is_on_cpu;            /* atomic: its registers are not saved yet */
+    bool is_cancelled;         /* atomic, sticky: see wait_queue.h */
+    bool is_idle;              /* const: the per-CPU idle task */
+    unsigned int cpu;          /* run queue it is or was last on; atomic, see park.c */
     uint64_t affinity[TASK_AFFINITY_WORDS]; /* CPUs it may run on; atomic words; see affinity.c */
-    uint32_t pid;                        /* const; > 0 */
-    int exit_status;                     /* valid once TASK_DEAD */
-    unsigned int references;             /* atomic */
-    struct address_space *address_space; /* const; kernel_address_space() for all of today's */
-    uintptr_t stack_base;                /* const; TASK_STACK_SIZE bytes */
-    uintptr_t stack_canary;              /* const; copied to the CPU at the switch */
-    uint64_t run_ns;                     /* CPU time up to run_since_ns; written by its CPU */
-    uint64_t run_since_ns;               /* when it was put on its CPU; written by its CPU */
-    uint64_t switches;                   /* times put on a CPU; written by its CPU */
-    uint64_t created_ns;                 /* const */
-    const char *wait_name;               /* what it waits for: the queue's name; for ps */
-    struct timer wait_timer;             /* deadline of the wait under way */
-    struct wait_queue exited;            /* those in task_join() */
-    struct rb_node pid_node;             /* guarded by the task table's lock */
+    uint32_t pid;                           /* const; > 0 */
+    int exit_status;                        /* valid once TASK_DEAD */
+    unsigned int references;                /* atomic */
+    struct address_space *address_space;    /* const; kernel_address_space() for all of today's */
+    uintptr_t stack_base;                   /* const; TASK_STACK_SIZE bytes */
+    uintptr_t stack_canary;                 /* const; copied to the CPU at the switch */
+    uint64_t run_ns;                        /* CPU time up to run_since_ns; written by its CPU */
+    uint64_t run_since_ns;                  /* when it was put on its CPU; written by its CPU */
+    uint64_t switches;                      /* times put on a CPU; written by its CPU */
+    uint64_t created_ns;                    /* const */
+    const char *wait_name;                  /* what it waits for: the queue's name; for ps */
+    struct timer wait_timer;                /* deadline of the wait under way */
+    struct wait_queue exited;               /* those in task_join() */
+    struct rb_node pid_node;                /* guarded by the task table's lock */
     struct held_sleep_lock held[TASK_HELD_MAX]; /* own task only; debug builds */
-    unsigned int held_count;             /* own task only */
-    int (*entry)(void *arg);             /* const */
-    void *arg;                           /* const */
-    char name[TASK_NAME_MAX];            /* const */
+    unsigned int held_count;                    /* own task only */
+    int (*entry)(void *arg);                    /* const */
+    void *arg;                                  /* const */
+    char name[TASK_NAME_MAX];                   /* const */
 };
 
 /**

@@ -52,9 +52,10 @@ static void check_usage(struct spinlock *lock, uintptr_t caller)
     usage = READ_ONCE(lock->usage);
     if ((usage & USED_IN_IRQ && usage & TAKEN_IRQS_ON) ||
         (usage & USED_IN_SOFTIRQ && usage & TAKEN_SOFTIRQ_ON))
-        panic("spinlock %s is taken by a handler, and elsewhere with that handler let in (usage %#x, "
-              "now at %#lx): use spin_lock_irqsave()",
-              lock->name, usage, (unsigned long)caller);
+        panic(
+            "spinlock %s is taken by a handler, and elsewhere with that handler let in (usage %#x, "
+            "now at %#lx): use spin_lock_irqsave()",
+            lock->name, usage, (unsigned long)caller);
 }
 
 static const struct spinlock *highest_held(const struct held_spinlocks *held)
@@ -169,8 +170,7 @@ void lock_debug_sleep_check(const void *lock, const char *name, enum lock_rank r
             panic("%s is taken twice by its owner, again at %#lx", name, (unsigned long)caller);
         if (held->rank >= rank)
             panic("lock order: %s (rank %u) wanted at %#lx while %s (rank %u) is held", name,
-                  (unsigned int)rank, (unsigned long)caller, held->name,
-                  (unsigned int)held->rank);
+                  (unsigned int)rank, (unsigned long)caller, held->name, (unsigned int)held->rank);
     }
 }
 

@@ -13,7 +13,7 @@ enum lock_rank {
     /* mutexes and rwlocks, outermost first */
     LOCK_RANK_SHELL,
     LOCK_RANK_MOUNT_TABLE,
-    LOCK_RANK_FS_RENAME,      /* vnode locks come next: unranked, ordered by the tree (fs/vnode.h) */
+    LOCK_RANK_FS_RENAME, /* vnode locks come next: unranked, ordered by the tree (fs/vnode.h) */
     LOCK_RANK_FS_COMMIT,
     LOCK_RANK_FS_TRANSACTION, /* shared: a handle; exclusive: the freeze of a commit */
     LOCK_RANK_FS_MAP,         /* one per file: pages and extents */
@@ -33,12 +33,12 @@ enum lock_rank {
     LOCK_RANK_MOUNT_LINKS,
     LOCK_RANK_VNODE_CACHE,
     LOCK_RANK_SOCKET_TABLE,
-    LOCK_RANK_SOCKET,      /* one per TCP connection or UDP socket */
-    LOCK_RANK_NET_TABLE,   /* routes, ARP, DNS cache, fragments */
+    LOCK_RANK_SOCKET,    /* one per TCP connection or UDP socket */
+    LOCK_RANK_NET_TABLE, /* routes, ARP, DNS cache, fragments */
     LOCK_RANK_NETDEV,
     LOCK_RANK_BLOCK_CACHE,
     LOCK_RANK_BLOCK_QUEUE,
-    LOCK_RANK_DEVICE,      /* driver and virtqueue */
+    LOCK_RANK_DEVICE, /* driver and virtqueue */
     LOCK_RANK_CONSOLE_INPUT,
     LOCK_RANK_IRQ,
     LOCK_RANK_TASK_TABLE,
@@ -53,6 +53,6 @@ enum lock_rank {
     LOCK_RANK_PAGE_ZONE,
     LOCK_RANK_INTERRUPT_CONTROLLER,
     LOCK_RANK_RANDOM,
-    LOCK_RANK_LOG,         /* anything may log */
-    LOCK_RANK_CONSOLE,     /* serial and screen output */
+    LOCK_RANK_LOG,     /* anything may log */
+    LOCK_RANK_CONSOLE, /* serial and screen output */
 };

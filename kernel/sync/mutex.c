@@ -3,9 +3,9 @@
  *
  * owner is 0, or a task, or a task with the contended bit. It goes from 0 to a task by compare and
  * exchange by anybody; the bit is set and the owner handed over only with the lock of the waiters'
- * queue held. The unlock's compare and exchange (task to 0) fails when the bit is there, so it cannot
- * miss a waiter that has set it; a waiter that finds owner 0 under the lock takes it instead of
- * waiting.
+ * queue held. The unlock's compare and exchange (task to 0) fails when the bit is there, so it
+ * cannot miss a waiter that has set it; a waiter that finds owner 0 under the lock takes it instead
+ * of waiting.
  */
 #include "kernel/sync/mutex.h"
 
@@ -141,8 +141,8 @@ void mutex_unlock(struct mutex *mutex) __no_thread_safety_analysis
                                     __ATOMIC_RELAXED))
         return;
     if ((expected & ~(uintptr_t)MUTEX_CONTENDED) != this_owner())
-        panic("mutex %s unlocked at %#lx by a task that does not own it",
-              mutex->waiters.lock.name, (unsigned long)CALLER());
+        panic("mutex %s unlocked at %#lx by a task that does not own it", mutex->waiters.lock.name,
+              (unsigned long)CALLER());
     hand_over(mutex);
 }
 

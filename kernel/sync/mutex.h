@@ -12,7 +12,8 @@
 
 #include "kernel/sync/wait_queue.h"
 
-struct __capability("mutex") mutex {
+struct __capability("mutex") mutex
+{
     uintptr_t owner;           /* struct task, with MUTEX_CONTENDED in bit 0; atomic */
     struct wait_queue waiters; /* the bit is changed with its lock held */
     enum lock_rank rank;       /* const after init */
@@ -25,7 +26,8 @@ struct __capability("mutex") mutex {
     {                                                                                              \
         .waiters = WAIT_QUEUE_INIT(variable.waiters, name_), .rank = (rank_)                       \
     }
-#define DEFINE_MUTEX(variable, name_, rank_) struct mutex variable = MUTEX_INIT(variable, name_, rank_)
+#define DEFINE_MUTEX(variable, name_, rank_)                                                       \
+    struct mutex variable = MUTEX_INIT(variable, name_, rank_)
 
 void mutex_init(struct mutex *mutex, const char *name, enum lock_rank rank);
 /** mutex_lock() - wait as long as it takes; not cancellable: holders are short. */

@@ -3,8 +3,8 @@
  *
  * While RWLOCK_CONTENDED is clear, state changes by compare and exchange alone. With the bit set,
  * nobody gets in except by being let in: newcomers queue, and the unlock that leaves the lock free
- * lets in the first of the queue, or all readers up to the first writer. The bit is changed with the
- * queue's lock held. Waits are uncancellable, so waiters leave only by being let in.
+ * lets in the first of the queue, or all readers up to the first writer. The bit is changed with
+ * the queue's lock held. Waits are uncancellable, so waiters leave only by being let in.
  */
 #include "kernel/sync/rwlock.h"
 
@@ -15,7 +15,10 @@
 
 #define CALLER() ((uintptr_t)__builtin_return_address(0))
 
-enum { KIND_READER, KIND_WRITER }; /* struct wait_entry.kind */
+enum {
+    KIND_READER,
+    KIND_WRITER
+}; /* struct wait_entry.kind */
 
 void rwlock_init(struct rwlock *lock, const char *name, enum lock_rank rank)
 {

@@ -10,7 +10,8 @@
 
 #include "kernel/sync/wait_queue.h"
 
-struct __capability("rwlock") rwlock {
+struct __capability("rwlock") rwlock
+{
     uint32_t state;            /* readers times RWLOCK_READER, and the two bits; atomic */
     struct wait_queue waiters; /* guards RWLOCK_CONTENDED too */
     enum lock_rank rank;       /* const after init */

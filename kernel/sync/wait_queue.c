@@ -8,13 +8,13 @@
  *     2. looks at the condition                b. takes the first entry off (queue lock),
  *     3. parks                                    sets is_woken, task_wake()
  *
- * If b comes before 1, the queue's lock orders a before 2: the waiter sees the condition. If b comes
- * after 1, task_wake() either finds the task parked, or leaves a token that makes 3 return at once
- * (kernel/sched/park.c).
+ * If b comes before 1, the queue's lock orders a before 2: the waiter sees the condition. If b
+ * comes after 1, task_wake() either finds the task parked, or leaves a token that makes 3 return at
+ * once (kernel/sched/park.c).
  *
  * The waker touches the entry, the task and the queue only while it holds the queue's lock, and a
- * waiter that ever was on the queue takes that lock in wait_finish(). So when a wait is over, nobody
- * still uses the entry, and whoever owns the queue may free it.
+ * waiter that ever was on the queue takes that lock in wait_finish(). So when a wait is over,
+ * nobody still uses the entry, and whoever owns the queue may free it.
  *
  * A wake that hits a waiter after its last wait_commit() did not serve it: it had found the
  * condition itself, or given up. wait_finish() passes such a wake on, else an item put down for the
@@ -35,8 +35,7 @@ void wait_queue_init(struct wait_queue *queue, const char *name)
 
 static bool wake_first_locked(struct wait_queue *queue) __must_hold(queue->lock)
 {
-    struct wait_entry *entry =
-        list_entry(list_pop_front(&queue->waiters), struct wait_entry, node);
+    struct wait_entry *entry = list_entry(list_pop_front(&queue->waiters), struct wait_entry, node);
 
     if (!entry)
         return false;

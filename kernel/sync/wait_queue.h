@@ -41,7 +41,8 @@ struct wait_entry {
     {                                                                                              \
         .lock = SPINLOCK_INIT(name, LOCK_RANK_WAIT_QUEUE), .waiters = LIST_INIT(variable.waiters)  \
     }
-#define DEFINE_WAIT_QUEUE(variable, name) struct wait_queue variable = WAIT_QUEUE_INIT(variable, name)
+#define DEFINE_WAIT_QUEUE(variable, name)                                                          \
+    struct wait_queue variable = WAIT_QUEUE_INIT(variable, name)
 
 void wait_queue_init(struct wait_queue *queue, const char *name);
 
@@ -58,7 +59,10 @@ unsigned int wake_all(struct wait_queue *queue);
 unsigned int wake_all_locked(struct wait_queue *queue) __must_hold(queue->lock);
 bool wait_queue_is_empty(struct wait_queue *queue);
 
-enum wait_flags { WAIT_CANCELLABLE = 0, WAIT_UNCANCELLABLE = 1u << 0 };
+enum wait_flags {
+    WAIT_CANCELLABLE = 0,
+    WAIT_UNCANCELLABLE = 1u << 0
+};
 
 /*
  * The three steps under wait_event(), for callers that drop a lock of their own between:

@@ -7,7 +7,7 @@
  */
 #include "kernel/time/clock.h"
 
-#define SECONDS_PER_DAY 86400u
+#define SECONDS_PER_DAY    86400u
 #define DAYS_PER_400_YEARS 146097u
 #define DAYS_PER_100_YEARS 36524u
 #define DAYS_PER_4_YEARS   1461u
@@ -18,10 +18,10 @@ static void date_from_days(uint64_t days_since_1970, struct calendar_time *time)
     uint64_t days = days_since_1970 + DAYS_0000_TO_1970;
     uint64_t era = days / DAYS_PER_400_YEARS;
     unsigned int day_of_era = (unsigned int)(days % DAYS_PER_400_YEARS);
-    unsigned int year_of_era = (day_of_era - day_of_era / (DAYS_PER_4_YEARS - 1) +
-                                day_of_era / DAYS_PER_100_YEARS -
-                                day_of_era / (DAYS_PER_400_YEARS - 1)) /
-                               365;
+    unsigned int year_of_era =
+        (day_of_era - day_of_era / (DAYS_PER_4_YEARS - 1) + day_of_era / DAYS_PER_100_YEARS -
+         day_of_era / (DAYS_PER_400_YEARS - 1)) /
+        365;
     unsigned int day_of_year =
         day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     unsigned int month_from_march = (5 * day_of_year + 2) / 153;
@@ -49,8 +49,7 @@ uint64_t calendar_to_unix(const struct calendar_time *time)
     unsigned int month_from_march = time->month > 2 ? time->month - 3 : time->month + 9;
     unsigned int day_of_year = (153 * month_from_march + 2) / 5 + time->day - 1;
     uint64_t day_of_era = 365 * year_of_era + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    uint64_t days =
-        (uint64_t)(year / 400) * DAYS_PER_400_YEARS + day_of_era - DAYS_0000_TO_1970;
+    uint64_t days = (uint64_t)(year / 400) * DAYS_PER_400_YEARS + day_of_era - DAYS_0000_TO_1970;
 
     return days * SECONDS_PER_DAY + time->hour * 3600u + time->minute * 60u + time->second;
 }

@@ -6,7 +6,7 @@
 
 #include "lib/atomic.h"
 
-static atomic_u64 offset_ns;  /* Unix time at clock 0, once set */
+static atomic_u64 offset_ns; /* Unix time at clock 0, once set */
 static atomic_bool is_offset_set;
 
 uint64_t clock_wall_ns(void)

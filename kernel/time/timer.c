@@ -1,10 +1,10 @@
 /*
  * Timers.
  *
- * Each CPU has a heap of its armed timers and one hardware event (arch/clock.h), which is kept at or
- * before the earliest of them and the end of the time slice. The event is never moved later: a timer
- * that is disarmed, as most are, costs no access to the hardware, only an interrupt that finds
- * nothing to do, once.
+ * Each CPU has a heap of its armed timers and one hardware event (arch/clock.h), which is kept at
+ * or before the earliest of them and the end of the time slice. The event is never moved later: a
+ * timer that is disarmed, as most are, costs no access to the hardware, only an interrupt that
+ * finds nothing to do, once.
  *
  * A timer belongs to the CPU in timer->cpu, whose lock guards it. It moves to the CPU that arms it,
  * with both locks held, so that holding either means it stays; but not while its callback runs, so
@@ -27,11 +27,11 @@
 #include "lib/atomic.h"
 
 struct timer_cpu {
-    struct spinlock lock;       /* rank: LOCK_RANK_TIMER */
-    struct timer_heap heap;     /* guarded by lock */
-    struct timer *running;      /* whose callback runs now; written with lock held; atomic */
-    uint64_t event_ns;          /* what the hardware is set to; own CPU, interrupts off */
-    uint64_t slice_end_ns;      /* own CPU, interrupts off */
+    struct spinlock lock;   /* rank: LOCK_RANK_TIMER */
+    struct timer_heap heap; /* guarded by lock */
+    struct timer *running;  /* whose callback runs now; written with lock held; atomic */
+    uint64_t event_ns;      /* what the hardware is set to; own CPU, interrupts off */
+    uint64_t slice_end_ns;  /* own CPU, interrupts off */
 };
 
 static DEFINE_PER_CPU(struct timer_cpu, timer_cpu) = {
@@ -91,8 +91,8 @@ void timer_event_update(void)
  * Locks what guards @timer, and this CPU's heap too, where it may move. Two CPUs' locks have one
  * rank and are taken in the order of CPU numbers. Interrupts are off.
  */
-static struct timer_cpu *lock_both(struct timer *timer, unsigned int here)
-    __no_thread_safety_analysis
+static struct timer_cpu *lock_both(struct timer *timer,
+                                   unsigned int here) __no_thread_safety_analysis
 {
     for (;;) {
         unsigned int owner = load_acquire(&timer->cpu);
@@ -110,8 +110,8 @@ static struct timer_cpu *lock_both(struct timer *timer, unsigned int here)
     }
 }
 
-static struct timer_cpu *lock_owner(const struct timer *timer, irqflags_t *flags)
-    __no_thread_safety_analysis
+static struct timer_cpu *lock_owner(const struct timer *timer,
+                                    irqflags_t *flags) __no_thread_safety_analysis
 {
     *flags = irq_save();
     for (;;) {
@@ -130,8 +130,8 @@ static void unlock_owner(struct timer_cpu *cpu, irqflags_t flags) __no_thread_sa
     spin_unlock_irqrestore(&cpu->lock, flags);
 }
 
-void timer_start(struct timer *timer, uint64_t deadline_ns, uint64_t period_ns)
-    __no_thread_safety_analysis
+void timer_start(struct timer *timer, uint64_t deadline_ns,
+                 uint64_t period_ns) __no_thread_safety_analysis
 {
     preempt_disable();
     irqflags_t flags = irq_save();
@@ -214,8 +214,7 @@ size_t timer_armed_count(void)
     size_t count = 0;
     unsigned int cpu;
 
-    for_each_online_cpu(cpu)
-        count += READ_ONCE(per_cpu_ptr(timer_cpu, cpu)->heap.count);
+    for_each_online_cpu(cpu) count += READ_ONCE(per_cpu_ptr(timer_cpu, cpu)->heap.count);
     return count;
 }
 

@@ -49,7 +49,8 @@ bool timer_is_armed(const struct timer *timer);
 /** timer_armed_count() - timers armed on all CPUs. Context: any. */
 size_t timer_armed_count(void);
 
-/** timer_interrupt_isr() - called by the architecture when the event set by clock_event_set() fires. */
+/** timer_interrupt_isr() - called by the architecture when the event set by clock_event_set()
+ * fires. */
 void timer_interrupt_isr(void);
 
 /*

@@ -1,9 +1,9 @@
 /*
  * Pairing heap of timers (see the header).
  *
- * A node's children are a singly linked list through `sibling`; `link` is the address of the pointer
- * that points at the node (the heap's root, the parent's `child`, or a sibling's `sibling`), so that
- * any node can be cut out without a walk.
+ * A node's children are a singly linked list through `sibling`; `link` is the address of the
+ * pointer that points at the node (the heap's root, the parent's `child`, or a sibling's
+ * `sibling`), so that any node can be cut out without a walk.
  */
 #include "kernel/time/timer_heap.h"
 

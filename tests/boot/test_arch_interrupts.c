@@ -65,7 +65,8 @@ BOOT_TEST(arch_interrupts, every_cpu_has_tables_of_its_own)
     struct tables tables[2] = { 0 };
     unsigned int cpu;
 
-    for_each_online_cpu(cpu) {
+    for_each_online_cpu(cpu)
+    {
         struct tables *mine = &tables[cpu & 1];
 
         EXPECT_EQ(ipi_call(cpu, read_tables, mine, true), 0);
@@ -87,8 +88,8 @@ BOOT_TEST(arch_interrupts, every_vector_has_a_gate)
     for (unsigned int vector = 0; vector < VECTOR_COUNT; vector++) {
         uint64_t low = gates[vector][0];
         uint64_t offset = (low & 0xFFFF) | (low >> 32 & 0xFFFF0000) | gates[vector][1] << 32;
-        bool has_own_stack = vector == VECTOR_DOUBLE_FAULT || vector == VECTOR_NMI ||
-                             vector == VECTOR_MACHINE_CHECK;
+        bool has_own_stack =
+            vector == VECTOR_DOUBLE_FAULT || vector == VECTOR_NMI || vector == VECTOR_MACHINE_CHECK;
 
         EXPECT_EQ(low >> 40 & 0xFF, 0x8E);
         EXPECT_EQ(low >> 16 & 0xFFFF, SELECTOR_KERNEL_CODE);
@@ -206,7 +207,8 @@ BOOT_TEST(arch_interrupts, message_reaches_the_cpu_it_was_made_for)
 {
     unsigned int cpu;
 
-    for_each_online_cpu(cpu) {
+    for_each_online_cpu(cpu)
+    {
         atomic_uint seen = ATOMIC_INIT(0);
         struct irq *irq;
         uint64_t address;
@@ -316,8 +318,7 @@ BOOT_TEST(arch_interrupts, call_reaches_every_cpu)
     unsigned int cpu;
 
     for (int i = 0; i < 20; i++) {
-        for_each_online_cpu(cpu)
-            EXPECT_EQ(ipi_call(cpu, count_here, &calls, true), 0);
+        for_each_online_cpu(cpu) EXPECT_EQ(ipi_call(cpu, count_here, &calls, true), 0);
     }
     EXPECT_EQ(atomic_load(&calls), 20 * cpu_online_count());
     EXPECT_EQ(ipi_call(CPU_MAX - 1, count_here, &calls, true),
@@ -406,7 +407,8 @@ BOOT_TEST(arch_interrupts, every_cpu_answers_an_nmi)
     struct cpu_snapshot snapshot;
     unsigned int cpu;
 
-    for_each_online_cpu(cpu) {
+    for_each_online_cpu(cpu)
+    {
         bool is_seen = false;
 
         /* An emulated CPU may have to wait for a host's. */

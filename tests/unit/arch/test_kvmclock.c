@@ -45,9 +45,9 @@ static void test_scale_of_known_frequencies(void **state)
         uint32_t multiplier;
         int8_t shift;
     } rows[] = {
-        { 1000000000, 0x80000000, 1 },  /* 1 GHz: half, doubled */
-        { 2000000000, 0x80000000, 0 },  /* 2 GHz: half */
-        { 4000000000, 0x80000000, -1 }, /* 4 GHz: a quarter */
+        { 1000000000, 0x80000000, 1 },   /* 1 GHz: half, doubled */
+        { 2000000000, 0x80000000, 0 },   /* 2 GHz: half */
+        { 4000000000, 0x80000000, -1 },  /* 4 GHz: a quarter */
         { 2600000000, 3303820997u, -1 }, /* 2.6 GHz: 2^32 * 2 / 2.6 */
         { 500000000, 0x80000000, 2 },
     };
@@ -117,8 +117,9 @@ static uint64_t read_tsc_and_finish_write(void)
 static void test_read_waits_for_the_end_of_a_write(void **state)
 {
     (void)state;
-    finishing = (struct kvmclock_time){ .version = 7, .system_time = 1, .tsc_timestamp = 1,
-                                        .tsc_to_system_mul = UINT32_MAX };
+    finishing = (struct kvmclock_time){
+        .version = 7, .system_time = 1, .tsc_timestamp = 1, .tsc_to_system_mul = UINT32_MAX
+    };
     assert_int_equal(kvmclock_read(&finishing, read_tsc_and_finish_write, NULL), 777);
 }
 

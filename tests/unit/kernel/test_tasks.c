@@ -2,8 +2,8 @@
  * Tasks on the simulated CPU: life cycle, sleep, join, cancel, slices; and the host layer itself.
  */
 #include "arch/host/host.h"
-#include "kernel/sched/task.h"
 #include "kernel/sched/sched.h"
+#include "kernel/sched/task.h"
 #include "kernel/sync/wait_queue.h"
 #include "lib/errno.h"
 #include "tests/unit/unit.h"
