@@ -48,16 +48,15 @@ static void block_take(struct page_zone *zone, uint32_t frame, unsigned int orde
         page_array_fill(frame);
 }
 
-static bool is_free_block(uint32_t frame, unsigned int order)
+static bool is_free_block(const struct page *page, unsigned int order)
 {
-    const struct page *page = page_lookup(frame);
-
-    return page && page->state == PAGE_FREE && page->order == order;
+    return page->state == PAGE_FREE && page->order == order;
 }
 
 static void block_give(struct page_zone *zone, uint32_t frame, unsigned int order)
 {
-    while (order < PAGE_ORDER_MAX && is_free_block(frame ^ BIT(order), order)) {
+    /* A buddy is within the same largest block, for which the page array is whole. */
+    while (order < PAGE_ORDER_MAX && is_free_block(page_of_frame(frame ^ BIT(order)), order)) {
         block_remove(zone, frame ^ BIT(order), order);
         frame &= ~BIT(order);
         order++;
@@ -93,7 +92,9 @@ static uint32_t find_adjacent_blocks(const struct page_zone *zone, size_t count)
     for (uint32_t frame = ALIGN_UP(zone->first, PAGE_BLOCK_MAX);
          zone->end >= PAGE_BLOCK_MAX && frame <= zone->end - PAGE_BLOCK_MAX;
          frame += PAGE_BLOCK_MAX) {
-        if (!is_free_block(frame, PAGE_ORDER_MAX)) {
+        const struct page *page = page_lookup(frame);
+
+        if (!page || !is_free_block(page, PAGE_ORDER_MAX)) {
             found = 0;
             continue;
         }

@@ -11,32 +11,20 @@
 #include "lib/atomic.h"
 #include "lib/string.h"
 
-#define ADDRESS_SLOTS 256 /* power of two, well above OWNER_MAX */
-
-struct address_slot {
-    const char *address; /* NULL: empty; written last */
-    uint16_t number;
-};
-
 DEFINE_PER_CPU(int64_t[OWNER_MAX], owner_pages);
 
 static DEFINE_SPINLOCK(owner_lock, "page owners", LOCK_RANK_SLAB);
-static struct address_slot slots[ADDRESS_SLOTS]; /* written under owner_lock, only ever filled */
+struct owner_slot owner_slots[1 << OWNER_SLOT_BITS]; /* written under owner_lock */
 static const char *names[OWNER_MAX] = { "other" };
 static uint16_t name_count __guarded_global(owner_lock) = 1;
 
-static size_t first_slot(const char *address)
-{
-    return ((uintptr_t)address * 0x9E3779B97F4A7C15u) >> 56;
-}
-
 /* The slot of @address, or the empty one where it belongs; NULL when the table is full. */
-static struct address_slot *find_slot(const char *address)
+static struct owner_slot *find_slot(const char *address)
 {
-    size_t index = first_slot(address);
+    size_t index = owner_slot_of(address);
 
-    for (size_t i = 0; i < ADDRESS_SLOTS; i++) {
-        struct address_slot *slot = &slots[(index + i) % ADDRESS_SLOTS];
+    for (size_t i = 0; i < ARRAY_SIZE(owner_slots); i++) {
+        struct owner_slot *slot = &owner_slots[(index + i) % ARRAY_SIZE(owner_slots)];
         const char *key = load_acquire(&slot->address); /* pairs with the release in intern() */
 
         if (key == address || !key)
@@ -60,19 +48,19 @@ static uint16_t intern(const char *name)
 {
     irqflags_t flags = spin_lock_irqsave(&owner_lock);
     uint16_t number = number_of_text_locked(name);
-    struct address_slot *slot = find_slot(name);
+    struct owner_slot *slot = find_slot(name);
 
     if (slot && !slot->address) {
         slot->number = number;
-        store_release(&slot->address, name); /* pairs with the acquire in find_slot() */
+        store_release(&slot->address, name); /* pairs with find_slot() and owner_number() */
     }
     spin_unlock_irqrestore(&owner_lock, flags);
     return number;
 }
 
-uint16_t owner_number(const char *name)
+uint16_t owner_number_slow(const char *name)
 {
-    const struct address_slot *slot;
+    const struct owner_slot *slot;
 
     if (!name)
         return 0;

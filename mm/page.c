@@ -2,8 +2,9 @@
  * The page allocator: per-CPU caches of single pages over the zones of buddy.c.
  *
  * Most pages are wanted one at a time. They come from the CPU's own cache, with interrupts off and
- * no lock; the cache is filled and emptied half at a time. Everything else takes the lock of a
- * zone. Memory above 4 GiB is used first, since some devices reach only what is below.
+ * no lock; the cache is filled from and emptied into the zones in batches. Everything else takes
+ * the lock of a zone. Memory above 4 GiB is used first, since some devices reach only what is
+ * below.
  *
  * Before page_init() pages come from early memory, for good: page tables are made that early.
  *
@@ -25,7 +26,8 @@
 #include "mm/reclaim.h"
 
 #define CACHE_PAGES_MIN 4
-#define CACHE_PAGES_MAX 64
+#define CACHE_PAGES_MAX 512
+#define CACHE_BATCH_MAX 64 /* moved to or from a zone at a time; interrupts are off meanwhile */
 /* All caches together hold at most this part of memory: 16 MiB and 16 CPUs must go together. */
 #define CACHE_MEMORY_PART 16
 /* Below this part of all memory the caches of others are asked to shrink. */
@@ -42,7 +44,8 @@ static size_t total_pages;   /* constant after page_init(), as the next two */
 static size_t managed_pages; /* what is not in use by image, early tables... */
 static size_t low_pages;
 static uint32_t cache_limit; /* pages per CPU */
-static bool is_low;          /* as last seen when pages left a zone; a hint */
+static uint32_t cache_batch;
+static bool is_low; /* as last seen when pages left a zone; a hint */
 
 paddr_t page_to_phys(const void *page)
 {
@@ -71,9 +74,13 @@ bool page_memory_is_low(void)
 
 static uint32_t take_from_zone(struct page_zone *zone, size_t count)
 {
-    irqflags_t flags = spin_lock_irqsave(&zone->lock);
-    uint32_t frame = zone_take_locked(zone, count);
+    irqflags_t flags;
+    uint32_t frame;
 
+    if (READ_ONCE(zone->free_pages) < count)
+        return 0;
+    flags = spin_lock_irqsave(&zone->lock);
+    frame = zone_take_locked(zone, count);
     spin_unlock_irqrestore(&zone->lock, flags);
     return frame;
 }
@@ -111,7 +118,7 @@ static void cache_push(struct page_cache *cache, uint32_t frame)
 
 static void cache_fill(struct page_cache *cache)
 {
-    uint32_t batch = cache_limit / 2;
+    uint32_t batch = cache_batch;
     uint32_t frame = take_run(batch, 0);
 
     if (!frame) {
@@ -141,28 +148,47 @@ static void cache_empty(struct page_cache *cache, uint32_t count)
     memmove(cache->frames, cache->frames + count, cache->count * sizeof(cache->frames[0]));
 }
 
-static uint32_t take_single(void)
+static __noinline uint32_t take_single_slow(uint16_t owner)
 {
     irqflags_t flags = irq_save();
     struct page_cache *cache = this_cpu_ptr(page_cache);
     uint32_t frame = 0;
 
-    if (unlikely(!cache->count))
+    if (!cache->count)
         cache_fill(cache);
-    if (likely(cache->count))
+    if (cache->count) {
         frame = cache->frames[--cache->count];
+        owner_add(owner, 1);
+    }
     irq_restore(flags);
     return frame;
 }
 
-static void give_single(uint32_t frame)
+static __always_inline uint32_t take_single(uint16_t owner)
+{
+    irqflags_t flags = irq_save();
+    struct page_cache *cache = this_cpu_ptr(page_cache);
+    uint32_t frame;
+
+    if (unlikely(!cache->count)) {
+        irq_restore(flags);
+        return take_single_slow(owner);
+    }
+    frame = cache->frames[--cache->count];
+    owner_add(owner, 1);
+    irq_restore(flags);
+    return frame;
+}
+
+static __always_inline void give_single(uint32_t frame, uint16_t owner)
 {
     irqflags_t flags = irq_save();
     struct page_cache *cache = this_cpu_ptr(page_cache);
 
     if (unlikely(cache->count >= cache_limit))
-        cache_empty(cache, cache->count / 2);
+        cache_empty(cache, MIN(cache->count, cache_batch));
     cache_push(cache, frame);
+    owner_add(owner, -1);
     irq_restore(flags);
 }
 
@@ -171,6 +197,7 @@ void page_cache_limit(unsigned int cpus)
     size_t fair_share = total_pages / CACHE_MEMORY_PART / cpus;
 
     cache_limit = (uint32_t)CLAMP(fair_share, (size_t)CACHE_PAGES_MIN, (size_t)CACHE_PAGES_MAX);
+    cache_batch = MIN_T(uint32_t, cache_limit / 2, CACHE_BATCH_MAX);
 }
 
 void page_cache_drain(void *unused)
@@ -193,18 +220,6 @@ void page_check_low(void)
         memory_reclaim_soon();
 }
 
-static uint32_t take(size_t count, unsigned int flags)
-{
-    uint32_t frame = count == 1 && !(flags & PAGE_DMA32) ? take_single() : take_run(count, flags);
-
-    if (unlikely(!frame && !(flags & PAGE_NO_RECLAIM))) {
-        memory_reclaim(count);
-        frame = take_run(count, flags);
-    }
-    page_check_low();
-    return frame;
-}
-
 static void count_for_owner(uint16_t owner, int64_t pages)
 {
     irqflags_t flags = irq_save();
@@ -213,27 +228,61 @@ static void count_for_owner(uint16_t owner, int64_t pages)
     irq_restore(flags);
 }
 
+/* What the CPU's cache cannot serve. */
+static __noinline uint32_t take_slow(size_t count, unsigned int flags, uint16_t owner)
+{
+    uint32_t frame = take_run(count, flags);
+
+    if (!frame && !(flags & PAGE_NO_RECLAIM)) {
+        memory_reclaim(count);
+        frame = take_run(count, flags);
+    }
+    page_check_low();
+    if (frame)
+        count_for_owner(owner, (int64_t)count);
+    return frame;
+}
+
 void *page_alloc_for(size_t count, unsigned int flags, const char *owner, uintptr_t caller)
 {
+    uint16_t number;
     struct page *page;
-    uint32_t frame;
+    uint32_t frame = 0;
     void *pages;
 
     if (unlikely(!page_sections))
         return early_page_alloc(count);
-    if (!count || count > total_pages)
+    if (unlikely(!count || count > total_pages))
         return NULL;
-    frame = take(count, flags);
+    number = owner_number(owner);
+    if (likely(count == 1 && !(flags & PAGE_DMA32)))
+        frame = take_single(number);
+    if (!frame)
+        frame = take_slow(count, flags, number);
     if (unlikely(!frame))
         return NULL;
     page_debug_alloc(frame, count, caller);
     page = page_of_frame(frame);
-    page->owner = owner_number(owner);
+    page->owner = number;
     page->count = (uint32_t)count;
     page->state = PAGE_USED;
-    count_for_owner(page->owner, (int64_t)count);
     pages = frame_to_pointer(frame);
     return flags & PAGE_ZERO ? memset(pages, 0, count * PAGE_SIZE) : pages;
+}
+
+/* The struct page of the run that begins there; what is no such run ends here. */
+static __always_inline struct page *page_of_run(const void *pages, uintptr_t caller)
+{
+    struct page *page;
+
+#if CONFIG_DEBUG
+    if (!is_direct_map(pages) || !page_lookup(direct_map_to_phys(pages) >> PAGE_SHIFT))
+        page_bad_free(pages, caller);
+#endif
+    page = page_of_frame(frame_of(pages));
+    if (unlikely(page->state != PAGE_USED || !IS_ALIGNED((uintptr_t)pages, PAGE_SIZE)))
+        page_bad_free(pages, caller);
+    return page;
 }
 
 void page_free_for(void *pages, uintptr_t caller)
@@ -243,18 +292,17 @@ void page_free_for(void *pages, uintptr_t caller)
 
     if (!pages)
         return;
-    page = is_direct_map(pages) ? page_lookup(direct_map_to_phys(pages) >> PAGE_SHIFT) : NULL;
-    if (unlikely(!page || page->state != PAGE_USED || !IS_ALIGNED((uintptr_t)pages, PAGE_SIZE)))
-        page_bad_free(pages, caller);
+    page = page_of_run(pages, caller);
     frame = frame_of(pages);
     count = page->count;
     page->state = PAGE_BODY;
-    count_for_owner(page->owner, -(int64_t)count);
     page_debug_free(frame, count, caller);
-    if (count == 1)
-        give_single(frame);
-    else
-        give_run(frame, count);
+    if (likely(count == 1)) {
+        give_single(frame, page->owner);
+        return;
+    }
+    count_for_owner(page->owner, -(int64_t)count);
+    give_run(frame, count);
 }
 
 void *page_alloc(size_t count, unsigned int flags, const char *owner)
@@ -298,8 +346,7 @@ int page_init(void)
     total_pages = count_pages(ranges, count);
     if (!page_array_init())
         return -ENOMEM;
-    cache_limit =
-        (uint32_t)CLAMP(total_pages / CACHE_MEMORY_PART, (size_t)4, (size_t)CACHE_PAGES_MAX);
+    page_cache_limit(CPU_MAX); /* until it is known how many there are */
     low_pages = total_pages / LOW_MEMORY_PART;
     count = early_memory_free(&ranges);
     managed_pages = count_pages(ranges, count);

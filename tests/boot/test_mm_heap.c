@@ -59,20 +59,21 @@ BOOT_TEST(mm, heap_of_every_size)
 
 BOOT_TEST(mm, heap_resize)
 {
+    static const uint8_t digits[10] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 };
     volatile size_t too_many = SIZE_MAX / 8; /* the compiler shall not know */
-    uint8_t *memory = kmalloc(10);
+    uint8_t *memory = kmalloc(sizeof(digits));
 
     EXPECT(memory);
-    memcpy(memory, "0123456789", 10);
-    for (size_t size = 10; size < 100000; size = size * 5 / 3) {
+    memcpy(memory, digits, sizeof(digits));
+    for (size_t size = sizeof(digits); size < 100000; size = size * 5 / 3) {
         memory = krealloc(memory, size);
         EXPECT(memory);
-        EXPECT_EQ(memcmp(memory, "0123456789", 10), 0);
-        memset(memory + 10, 0x55, size - 10);
+        EXPECT_EQ(memcmp(memory, digits, sizeof(digits)), 0);
+        memset(memory + sizeof(digits), 0x55, size - sizeof(digits));
     }
-    memory = krealloc(memory, 10);
+    memory = krealloc(memory, sizeof(digits));
     EXPECT(memory);
-    EXPECT_EQ(memcmp(memory, "0123456789", 10), 0);
+    EXPECT_EQ(memcmp(memory, digits, sizeof(digits)), 0);
     kfree(memory);
     EXPECT(!kcalloc(too_many, 9));
 }

@@ -72,7 +72,7 @@ $(1)/libnos.a: $(1)/members $(wildcard $(patsubst %,$(1)/obj/%.o,$(HOST_SOURCES)
 	@rm -f $$@
 	$$(Q)ar rcs $$@ $$(filter %.o,$$^)
 
--include $(patsubst %,$(1)/obj/%.d,$(HOST_SOURCES) $(UNIT_TESTS) $(FUZZERS))
+-include $(patsubst %,$(1)/obj/%.d,$(HOST_SOURCES) $(HOST_LEFT_OUT) $(FUZZERS) $(wildcard tests/unit/*/*.c))
 endef
 
 # The files that a test names in its "links:" lines.
