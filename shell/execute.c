@@ -137,18 +137,17 @@ int shell_execute(struct shell *shell, const char *line)
 {
     struct execution *execution = kmalloc(sizeof(*execution) + LEXER_STORAGE(strlen(line)));
     const char *error = NULL;
-    int result;
+    int result = 0;
 
     if (!execution) {
         shell_error(shell, "%s", errno_text(-ENOMEM));
         return shell->status = -ENOMEM;
     }
-    while ((result = lexer_next(&line, execution->storage, shell->status, &execution->words,
+    while (!atomic_load_relaxed(&shell->is_interrupted) &&
+           (result = lexer_next(&line, execution->storage, shell->status, &execution->words,
                                 &error)) > 0) {
         if (execution->words.argc > 0)
             shell->status = run_words(shell, &execution->words);
-        if (atomic_load_relaxed(&shell->is_interrupted))
-            break;
     }
     if (result < 0) {
         shell_error(shell, "%s", error);
@@ -158,20 +157,11 @@ int shell_execute(struct shell *shell, const char *line)
     return shell->status;
 }
 
-static void set_runner(struct shell *shell, struct task *runner)
-{
-    irqflags_t flags = spin_lock_irqsave(&shell->lock);
-
-    shell->runner = runner;
-    spin_unlock_irqrestore(&shell->lock, flags);
-}
-
 int shell_run(struct shell *shell, const char *line)
 {
-    atomic_store(&shell->is_interrupted, false);
-    set_runner(shell, task_current());
+    shell_start_running(shell);
     int status = shell_execute(shell, line);
-    set_runner(shell, NULL); /* from here on nobody cancels this task for the session's sake */
+    shell_stop_running(shell);
 
     shell_forget_command_input(shell);
     if (atomic_exchange(&shell->is_interrupted, false)) {

@@ -10,76 +10,102 @@
 #include "mm/vm.h"
 
 #define CTRL_C 3
+#define CHUNK  64
 
 /* ---- the typing side ----------------------------------------------------------------------- */
+
+static void interrupt_locked(struct shell *shell) __must_hold(shell->lock)
+{
+    if (!shell->runner)
+        return;
+    atomic_store(&shell->is_interrupted, true);
+    task_cancel(shell->runner);
+}
 
 void shell_interrupt(struct shell *shell)
 {
     irqflags_t flags = spin_lock_irqsave(&shell->lock);
 
-    if (shell->runner) {
-        atomic_store(&shell->is_interrupted, true);
-        task_cancel(shell->runner);
-    }
+    interrupt_locked(shell);
     spin_unlock_irqrestore(&shell->lock, flags);
 }
 
-static bool is_running(struct shell *shell)
+static void put_locked(struct shell_input *input, const char *bytes, size_t length)
 {
-    irqflags_t flags = spin_lock_irqsave(&shell->lock);
-    bool running = shell->runner != NULL;
-
-    spin_unlock_irqrestore(&shell->lock, flags);
-    return running;
-}
-
-static void put_bytes(struct shell_input *input, const char *bytes, size_t length)
-{
-    irqflags_t flags = spin_lock_irqsave(&input->lock);
-
     input->dropped += length - ring_write(&input->ring, bytes, (uint32_t)length);
-    spin_unlock_irqrestore(&input->lock, flags);
-}
-
-static void drop_bytes(struct shell_input *input)
-{
-    irqflags_t flags = spin_lock_irqsave(&input->lock);
-
-    ring_clear(&input->ring);
-    spin_unlock_irqrestore(&input->lock, flags);
 }
 
 /* Ctrl-C at a running command takes effect at once, and takes along what was typed before it. */
+static void type_locked(struct shell *shell, const char *bytes, size_t length)
+    __must_hold(shell->lock)
+{
+    const char *stop;
+
+    while (shell->runner && (stop = memchr(bytes, CTRL_C, length)) != NULL) {
+        size_t skipped = (size_t)(stop - bytes) + 1;
+        ring_clear(&shell->input->ring);
+        interrupt_locked(shell);
+        bytes += skipped;
+        length -= skipped;
+    }
+    put_locked(shell->input, bytes, length);
+}
+
 void shell_input(struct shell *shell, const char *bytes, size_t length)
 {
-    struct shell_input *input = shell->input;
+    irqflags_t flags = spin_lock_irqsave(&shell->lock);
 
-    while (length > 0) {
-        const char *stop = memchr(bytes, CTRL_C, length);
-        size_t piece = stop ? (size_t)(stop - bytes) : length;
-        put_bytes(input, bytes, piece);
-        if (stop && is_running(shell)) {
-            drop_bytes(input);
-            shell_interrupt(shell);
-            piece++;
-        } else if (stop) {
-            put_bytes(input, stop, 1);
-            piece++;
+    type_locked(shell, bytes, length);
+    spin_unlock_irqrestore(&shell->lock, flags);
+    wake_one(&shell->input->typed);
+}
+
+/* Drops everything up to the last Ctrl-C in the ring. Return: was there one? */
+static bool take_interrupt_locked(struct shell_input *input)
+{
+    char chunk[CHUNK];
+    uint32_t offset = 0;
+    uint32_t behind = 0;
+    uint32_t count;
+
+    while ((count = ring_peek(&input->ring, offset, chunk, sizeof(chunk))) > 0) {
+        for (uint32_t i = 0; i < count; i++) {
+            if (chunk[i] == CTRL_C)
+                behind = offset + i + 1;
         }
-        bytes += piece;
-        length -= piece;
+        offset += count;
     }
-    wake_one(&input->typed);
+    ring_skip(&input->ring, behind);
+    return behind > 0;
+}
+
+void shell_start_running(struct shell *shell)
+{
+    irqflags_t flags = spin_lock_irqsave(&shell->lock);
+
+    atomic_store(&shell->is_interrupted, false);
+    shell->runner = task_current();
+    if (shell->input && take_interrupt_locked(shell->input))
+        interrupt_locked(shell);
+    spin_unlock_irqrestore(&shell->lock, flags);
+}
+
+void shell_stop_running(struct shell *shell)
+{
+    irqflags_t flags = spin_lock_irqsave(&shell->lock);
+
+    shell->runner = NULL;
+    spin_unlock_irqrestore(&shell->lock, flags);
 }
 
 /* ---- the reading side ---------------------------------------------------------------------- */
 
-static uint32_t take_bytes(struct shell_input *input, char *bytes, size_t size)
+static uint32_t take_bytes(struct shell *shell, char *bytes, size_t size)
 {
-    irqflags_t flags = spin_lock_irqsave(&input->lock);
-    uint32_t taken = ring_read(&input->ring, bytes, (uint32_t)size);
+    irqflags_t flags = spin_lock_irqsave(&shell->lock);
+    uint32_t taken = ring_read(&shell->input->ring, bytes, (uint32_t)size);
 
-    spin_unlock_irqrestore(&input->lock, flags);
+    spin_unlock_irqrestore(&shell->lock, flags);
     return taken;
 }
 
@@ -93,7 +119,7 @@ int shell_take_input(struct shell *shell, char *bytes, size_t size, uint64_t dea
     struct shell_input *input = shell->input;
     uint32_t taken = 0;
     int error =
-        wait_event(&input->typed, (taken = take_bytes(input, bytes, size)) > 0, deadline_ns);
+        wait_event(&input->typed, (taken = take_bytes(shell, bytes, size)) > 0, deadline_ns);
 
     return error ? error : (int)taken;
 }
@@ -173,7 +199,6 @@ int shell_input_create(struct shell *shell)
 
     if (!input)
         return -ENOMEM;
-    spin_lock_init(&input->lock, "shell input", LOCK_RANK_CONSOLE_INPUT);
     wait_queue_init(&input->typed, "shell input");
     ring_init(&input->ring, input->ring_bytes, sizeof(input->ring_bytes));
     editor_init(&input->editor, &prompt_ops, shell, input->line, sizeof(input->line),

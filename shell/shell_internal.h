@@ -19,9 +19,8 @@ struct task;
 
 /* What an interactive session has besides: the keyboard's side of it. */
 struct shell_input {
-    struct spinlock lock; /* rank: LOCK_RANK_CONSOLE_INPUT */
-    struct ring ring __guarded_by(lock);
-    uint64_t dropped __guarded_by(lock);
+    struct ring ring __guarded_by(shell->lock);
+    uint64_t dropped __guarded_by(shell->lock);
     struct wait_queue typed; /* the session's task, waiting for the ring to fill */
     struct history history;  /* the session's task only, as all below */
     struct line_editor editor;
@@ -66,6 +65,13 @@ int shell_input_create(struct shell *shell);
 void shell_input_destroy(struct shell *shell);
 /** Waits for typed bytes and takes up to @size. Return: count > 0; -ETIMEDOUT; -ECANCELED. */
 int shell_take_input(struct shell *shell, char *bytes, size_t size, uint64_t deadline_ns);
+/**
+ * From now on the calling task runs a command. A Ctrl-C that was typed before the command began,
+ * but after its line, counts for it.
+ */
+void shell_start_running(struct shell *shell);
+/** No command runs any more: nobody cancels the calling task for the session's sake. */
+void shell_stop_running(struct shell *shell);
 /** Is there anything to take without waiting? */
 bool shell_has_input(struct shell *shell);
 /** The command has ended: what it left of its line is dropped. */
