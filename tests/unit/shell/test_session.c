@@ -282,8 +282,20 @@ static void test_ctrl_c_takes_along_what_was_typed(void **state)
 {
     (void)state;
     forget_output();
-    type("forever\rforever\recho \003echo after\r");
+    type("forever\r");
+    type("forever\recho \003echo after\r");
     assert_int_equal(ran, 1);
+    expect("forever\n^C\n$ echo after\nafter\n$ ");
+}
+
+/* All in one go, before the shell has read its line: the Ctrl-C is behind that, and counts for it.
+ */
+static void test_ctrl_c_before_the_command_began(void **state)
+{
+    (void)state;
+    forget_output();
+    type("forever\rforever\recho \003echo after\r");
+    assert_int_equal(ran, 0);
     expect("forever\n^C\n$ echo after\nafter\n$ ");
 }
 
@@ -512,6 +524,7 @@ UNIT_TESTS(SESSION_TEST(test_prompt_and_echo), SESSION_TEST(test_status_and_erro
            SESSION_TEST(test_prompt_starts_a_line), SESSION_TEST(test_ctrl_c_ends_a_wait),
            SESSION_TEST(test_ctrl_c_ends_a_computation), SESSION_TEST(test_typing_ahead),
            SESSION_TEST(test_ctrl_c_takes_along_what_was_typed),
+           SESSION_TEST(test_ctrl_c_before_the_command_began),
            SESSION_TEST(test_commands_that_read), SESSION_TEST(test_long_lines),
            SESSION_TEST(test_pasted_lines), SESSION_TEST(test_more_than_anybody_can_keep),
            SESSION_TEST(test_redirection), SESSION_TEST(test_directory),
