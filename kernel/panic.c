@@ -260,19 +260,19 @@ void panic(const char *format, ...)
     panic_with(&registers, format, arguments);
 }
 
-void panic_exception(const struct cpu_registers *interrupted, const char *format, ...)
+void panic_exception(const struct cpu_registers *registers, const char *format, ...)
 {
-    struct crash_registers registers;
+    struct crash_registers kept;
     va_list arguments;
 
-    crash_registers_keep(&registers, interrupted);
+    crash_registers_keep(&kept, registers);
     va_start(arguments, format);
-    panic_with(&registers, format, arguments);
+    panic_with(&kept, format, arguments);
 }
 
 /* Called by compiled code that finds its stack frame's canary changed. */
-void __noreturn __stack_chk_fail(void);
-void __stack_chk_fail(void)
+void __noreturn __stack_chk_fail(void); // NOLINT: the compiler chose the name
+void __stack_chk_fail(void)             // NOLINT
 {
     panic("stack smashed: a function wrote past its local arrays");
 }

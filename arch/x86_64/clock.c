@@ -13,6 +13,7 @@
 #include "arch/smp.h"
 #include "arch/x86_64/clock_internal.h"
 #include "arch/x86_64/clock_sync.h"
+#include "arch/x86_64/cpu_features.h"
 #include "arch/x86_64/instructions.h"
 #include "arch/x86_64/rtc.h"
 #include "kernel/init.h"
@@ -189,13 +190,22 @@ static void choose_late(void)
     source = SOURCE_TSC;
 }
 
+/*
+ * The RTC shows whole seconds; half of one is the best guess of what it hides. QEMU's own starts
+ * with a whole second when QEMU does (rtc_set_date_from_host() cuts the rest off), and so is behind
+ * by another half on average.
+ */
 static void read_rtc(void)
 {
-    uint64_t now_wall = rtc_read_ns();
+    uint64_t rtc = rtc_read_ns();
     uint64_t now = clock_read_ns();
 
-    if (now_wall > now)
-        wall_ns_at_boot = now_wall - now;
+    if (rtc == 0)
+        return;
+    rtc += NS_PER_S / 2;
+    if (cpu_features.has_hypervisor)
+        rtc += NS_PER_S / 2;
+    wall_ns_at_boot = rtc - MIN(rtc, now);
 }
 
 /* Runs after apic_init: hooks of one level go by name. */

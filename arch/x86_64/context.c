@@ -8,9 +8,8 @@
 
 #include "arch/x86_64/backtrace.h"
 #include "arch/x86_64/context_frame.h"
+#include "arch/x86_64/entry.h"
 #include "arch/x86_64/linker.h"
-
-extern char context_entry[]; /* context_switch.S */
 
 void context_init(struct context *context, void *stack_base, size_t stack_size,
                   void (*entry)(void *arg), void *arg)

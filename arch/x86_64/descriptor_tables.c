@@ -5,6 +5,7 @@
 #include "arch/x86_64/descriptor_tables.h"
 
 #include "arch/percpu.h"
+#include "arch/x86_64/entry.h"
 #include "arch/x86_64/instructions.h"
 #include "arch/x86_64/layout.h"
 #include "arch/x86_64/vectors.h"
@@ -54,9 +55,6 @@ struct descriptor_tables {
 static DEFINE_PER_CPU(struct descriptor_tables, descriptor_tables);
 
 static struct exception_stacks boot_stacks;
-
-/* interrupt_entry.S: VECTOR_COUNT entries, VECTOR_STUB_SIZE bytes each. */
-extern char interrupt_stubs[];
 
 static unsigned int vector_ist(unsigned int vector)
 {

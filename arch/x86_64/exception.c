@@ -6,6 +6,7 @@
 
 #include "arch/cpu.h"
 #include "arch/mmu.h"
+#include "arch/x86_64/entry.h"
 #include "arch/x86_64/instructions.h"
 #include "arch/x86_64/linker.h"
 #include "arch/x86_64/nmi.h"
@@ -56,9 +57,6 @@ struct fault_frame {
     struct fault_info info;
 };
 static struct fault_frame *fault_frame; /* atomic */
-
-bool fault_catch_call(void (*function)(void *arg), void *arg, struct fault_frame *frame);
-extern char fault_catch_resume[];
 
 bool fault_catch(void (*function)(void *arg), void *arg, struct fault_info *info)
 {

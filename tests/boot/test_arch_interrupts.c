@@ -104,7 +104,7 @@ static void divide_by_zero(void *arg)
     volatile int some = 100;
 
     (void)arg;
-    some = some / zero;
+    some = some / zero; // NOLINT: meant
 }
 
 static void invalid_opcode(void *arg)
