@@ -107,10 +107,16 @@ static void arm_timer_locked(struct block_device *disk, uint64_t deadline_ns)
 
 static void count_in_flight(struct block_device *disk, int change)
 {
-    struct block_statistics *s = &disk->statistics;
-    uint32_t now = __atomic_add_fetch(&s->in_flight, (uint32_t)change, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&disk->statistics.in_flight, (uint32_t)change, __ATOMIC_RELAXED);
+}
 
-    if (change > 0 && now > __atomic_load_n(&s->in_flight_max, __ATOMIC_RELAXED))
+/* A request was taken by the driver: was the ring ever as full? */
+static void note_depth(struct block_device *disk)
+{
+    struct block_statistics *s = &disk->statistics;
+    uint32_t now = __atomic_load_n(&s->in_flight, __ATOMIC_RELAXED);
+
+    if (now > __atomic_load_n(&s->in_flight_max, __ATOMIC_RELAXED))
         __atomic_store_n(&s->in_flight_max, now, __ATOMIC_RELAXED);
 }
 
@@ -172,6 +178,7 @@ static void dispatch(struct block_device *disk)
             block_complete(request, error);
         } else {
             has_sent = true;
+            note_depth(disk);
         }
     }
     if (has_sent && READ_ONCE(disk->plug_count) == 0)
