@@ -14,6 +14,7 @@
 #include "kernel/time/clock.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
+#include "lib/printf.h"
 #include "lib/sort.h"
 #include "lib/string.h"
 
@@ -118,16 +119,37 @@ static bool has_stage(const char *name, size_t count)
     return false;
 }
 
-void boot_stage_end(const char *name)
+bool boot_stage_end(const char *name)
 {
     irqflags_t flags = spin_lock_irqsave(&stages_lock);
     size_t count = atomic_load_relaxed(&stage_count);
+    bool is_new = count < STAGES_MAX && !has_stage(name, count);
 
-    if (count < STAGES_MAX && !has_stage(name, count)) {
+    if (is_new) {
         stage_table[count] = (struct boot_stage){ .name = name, .end_ns = clock_now_ns() };
         atomic_store_release(&stage_count, count + 1); /* pairs with boot_stages() */
     }
     spin_unlock_irqrestore(&stages_lock, flags);
+    return is_new;
+}
+
+void boot_finished(const char *name)
+{
+    const struct boot_stage *stages;
+    char line[LOG_LINE_MAX / 2];
+    size_t length = 0;
+    uint64_t start = 0;
+
+    if (!boot_stage_end(name))
+        return;
+    size_t count = boot_stages(&stages);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t us = (stages[i].end_ns - start) / NS_PER_US;
+        length += scnprintf(line + length, sizeof(line) - length, " %s %llu.%03llu", stages[i].name,
+                            (unsigned long long)(us / 1000), (unsigned long long)(us % 1000));
+        start = stages[i].end_ns;
+    }
+    log_info("boot", "stages in ms:%s", line);
 }
 
 size_t boot_stages(const struct boot_stage **stages)

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,9 +53,14 @@ struct boot_stage {
     uint64_t end_ns; /* when it was over, since the kernel's first instruction */
 };
 
-/** boot_stage_end() - the stage @name (a constant) is over; only the first call of a name counts.
+/**
+ * boot_stage_end() - the stage @name (a constant) is over
+ * Return: whether this was the first time; later calls with the same name do nothing.
  */
-void boot_stage_end(const char *name);
+bool boot_stage_end(const char *name);
+
+/** boot_finished() - the stage @name is the last: the log gets a line with all of them. */
+void boot_finished(const char *name);
 
 /** boot_stages() - the table so far, in order. Return: how many. Context: any. */
 size_t boot_stages(const struct boot_stage **stages);

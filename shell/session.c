@@ -113,7 +113,7 @@ void shell_interact(struct shell *shell)
 {
     for (;;) {
         shell_start_line(shell);
-        boot_stage_end("prompt");
+        boot_finished("prompt");
         finish_line(shell, edit_line(shell));
     }
 }
