@@ -40,6 +40,9 @@ void run_queue_put_back_locked(struct run_queue *queue, struct task *task) __mus
 /** run_queue_steal() - move a waiting task of another CPU here. Return: was there one? */
 bool run_queue_steal(unsigned int here);
 
+/** run_queue_patience() - when to look again at this CPU's queue, where somebody waits. */
+uint64_t run_queue_patience(uint64_t now);
+
 /* CPUs that halt, or are about to; whoever clears a bit owes that CPU an interrupt. */
 void idle_mask_set(unsigned int cpu);
 bool idle_mask_clear(unsigned int cpu); /* was it set? */

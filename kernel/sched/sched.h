@@ -15,6 +15,9 @@ struct task;
 /* How long a task may run while others of its CPU wait. */
 #define SCHED_SLICE_NS (5 * NS_PER_MS)
 
+/* How long a ready task waits for its CPU before an idle one is woken to take it. */
+#define SCHED_BALANCE_NS (100 * NS_PER_US)
+
 /** sched_early_init() - the code that runs is a task from now on (no heap needed; INIT_ARCH). */
 void sched_early_init(void);
 

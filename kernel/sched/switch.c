@@ -1,11 +1,11 @@
 /*
  * Switching tasks: who runs next on this CPU, and what an idle CPU does.
  *
- * A switch happens with interrupts off and a preemption count of exactly 1, for the task that leaves
- * and the one that comes. It has three parts:
+ * A switch happens with interrupts off and a preemption count of exactly 1, for the task that
+ * leaves and the one that comes. It has three parts:
  *
- *     choose          with the run queue's lock: put the old task back if it is ready, take the next
- *     context_switch  without it; the old task may be on a queue already, but only this CPU's
+ *     choose          with the run queue's lock: put the old task back if it is ready, take the
+ * next context_switch  without it; the old task may be on a queue already, but only this CPU's
  *     finish_switch   on the new task's stack: the old one's registers are saved now, so others
  *                     may run it (is_on_cpu, release order), move it or free it
  *
@@ -49,12 +49,12 @@ static struct task *choose_next(struct run_queue *queue, unsigned int cpu, bool 
     struct task *next;
 
     spin_lock(&queue->lock);
-    if (is_ready && !task->is_idle) {
-        if (task_may_run_on(task, cpu))
-            run_queue_put_back_locked(queue, task);
-        else
-            queue->misplaced = task;
-    }
+    if (task->is_idle)
+        WRITE_ONCE(task->state, TASK_READY); /* always, and on no queue */
+    else if (is_ready && task_may_run_on(task, cpu))
+        run_queue_put_back_locked(queue, task);
+    else if (is_ready)
+        queue->misplaced = task;
     next = run_queue_take_locked(queue, cpu);
     if (!next)
         next = queue->idle;
@@ -87,7 +87,7 @@ void sched_switch(bool is_ready)
     debug_assert(cpu_preempt_count() == PREEMPT_DISABLE && !irq_is_enabled());
     WRITE_ONCE(this_cpu_ptr(preempt_pending)->reschedule, false);
     struct task *to = choose_next(queue, cpu_current(), is_ready);
-    timer_slice_set(queue->is_slice_set ? now + SCHED_SLICE_NS : DEADLINE_NEVER);
+    timer_slice_set(queue->is_slice_set ? run_queue_patience(now) : DEADLINE_NEVER);
     if (to != from) {
         account_switch(queue, from, to, now);
         queue->previous = from;
@@ -128,24 +128,27 @@ void task_yield(void)
 }
 
 /*
- * The slice was set because somebody waited. If nobody does any more, there is nothing to do; if
- * the task that runs cannot be preempted, the next look is a slice later, and the watchdog counts.
+ * Somebody has waited for a while. An idle CPU is woken to take a task away, if there is one; and
+ * when the running task has had its slice, it must go. One that cannot be preempted is looked at
+ * again a slice later.
  */
 void sched_slice_expired(uint64_t now)
 {
     struct run_queue *queue = this_cpu_ptr(run_queue);
 
-    if (READ_ONCE(queue->ready_count) == 0) {
-        spin_lock(&queue->lock);
-        bool is_waited_for = queue->ready_count > 0;
-        queue->is_slice_set = is_waited_for;
-        spin_unlock(&queue->lock);
-        if (!is_waited_for)
-            return;
-    }
-    WRITE_ONCE(this_cpu_ptr(preempt_pending)->reschedule, true);
-    timer_slice_set(now + SCHED_SLICE_NS);
+    spin_lock(&queue->lock);
+    bool is_waited_for = queue->ready_count > 0;
+    queue->is_slice_set = is_waited_for;
+    spin_unlock(&queue->lock);
+    if (!is_waited_for)
+        return;
     idle_mask_kick_one();
+    uint64_t slice_end = queue->current->run_since_ns + SCHED_SLICE_NS;
+    if (now >= slice_end) {
+        WRITE_ONCE(this_cpu_ptr(preempt_pending)->reschedule, true);
+        slice_end = now + SCHED_SLICE_NS;
+    }
+    timer_slice_set(slice_end);
 }
 
 /* Sent because this CPU was idle and has got work or may steal some; or because its running task
@@ -163,7 +166,7 @@ void sched_ipi_isr(void)
     } else if (!task_may_run_on(queue->current, cpu_current())) {
         WRITE_ONCE(pending->reschedule, true);
     } else if (READ_ONCE(queue->ready_count) > 0 && !timer_slice_is_set()) {
-        timer_slice_set(clock_now_ns() + SCHED_SLICE_NS);
+        timer_slice_set(run_queue_patience(clock_now_ns()));
     }
     timer_event_update();
 }

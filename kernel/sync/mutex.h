@@ -1,9 +1,12 @@
 /*
- * Mutex: sleeps when contended, FIFO hand-over, owner known. Context of all: task, may sleep.
+ * Mutex: sleeps when contended, waiters in FIFO order, owner known. Context of all: task, may
+ * sleep.
  *
  * Taking and giving back a mutex that nobody else wants is one atomic instruction each. With others
- * waiting, the unlock makes the longest waiter the owner before it runs: nobody can come in between
- * and starve it.
+ * waiting, the unlock wakes the longest waiter, and a task that is running already may take the
+ * mutex while that one is on its way; but only once: a waiter that was woken in vain is handed the
+ * mutex by the next unlock. So nobody starves, and the mutex does not stand still during each
+ * wake-up.
  */
 #pragma once
 
@@ -14,13 +17,15 @@
 
 struct __capability("mutex") mutex
 {
-    uintptr_t owner;           /* struct task, with MUTEX_CONTENDED in bit 0; atomic */
-    struct wait_queue waiters; /* the bit is changed with its lock held */
+    uintptr_t owner;           /* struct task, with the two bits below; atomic */
+    struct wait_queue waiters; /* the bits are set with its lock held */
     enum lock_rank rank;       /* const after init */
     uintptr_t acquired_at;     /* written by the owner */
 };
 
 #define MUTEX_CONTENDED 1u /* there are waiters: the unlock must go through the queue */
+#define MUTEX_HANDOFF   2u /* the first of them was woken in vain: the unlock makes it the owner */
+#define MUTEX_FLAGS     (MUTEX_CONTENDED | MUTEX_HANDOFF)
 
 #define MUTEX_INIT(variable, name_, rank_)                                                         \
     {                                                                                              \

@@ -58,25 +58,32 @@ static __always_inline bool try_to_take(struct spinlock *lock)
                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
+/* Patience runs out when one CPU is seen to hold the lock, without a break, for too long. */
 static void __noinline wait_and_take(struct spinlock *lock, uintptr_t caller)
 {
+    uint16_t holder = READ_ONCE(lock->owner_cpu);
     uint64_t start = 0;
     unsigned int spins = 0;
 
-    if (READ_ONCE(lock->owner_cpu) == this_owner())
+    if (holder == this_owner())
         report_deadlock(lock, caller);
-    do {
-        while (READ_ONCE(lock->owner_cpu)) {
-            cpu_relax();
-            if (++spins % SPINS_PER_CLOCK_READING != 0)
-                continue;
-            uint64_t now = clock_read_ns();
-            if (start == 0)
-                start = now;
-            else if (now - start > SPINLOCK_DEADLOCK_NS)
-                report_deadlock(lock, caller);
+    for (;;) {
+        uint16_t owner = READ_ONCE(lock->owner_cpu);
+        if (owner == 0 && try_to_take(lock))
+            return;
+        if (owner != holder) {
+            holder = owner;
+            start = 0;
         }
-    } while (!try_to_take(lock));
+        cpu_relax();
+        if (++spins % SPINS_PER_CLOCK_READING != 0)
+            continue;
+        uint64_t now = clock_read_ns();
+        if (start == 0)
+            start = now;
+        else if (now - start > SPINLOCK_DEADLOCK_NS)
+            report_deadlock(lock, caller);
+    }
 }
 
 static __always_inline void take_lock(struct spinlock *lock, bool is_nested, uintptr_t caller)

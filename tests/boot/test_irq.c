@@ -1,0 +1,245 @@
+/*
+ * Softirqs, calls between CPUs, TLB shoot-down.
+ */
+#include "arch/cpu.h"
+#include "arch/irq.h"
+#include "arch/mmu.h"
+#include "arch/smp.h"
+#include "kernel/irq/ipi.h"
+#include "kernel/irq/softirq.h"
+#include "kernel/irq/tlb.h"
+#include "kernel/sched/preempt.h"
+#include "kernel/sched/task.h"
+#include "kernel/time/clock.h"
+#include "lib/atomic.h"
+#include "lib/errno.h"
+#include "mm/page.h"
+#include "mm/vm.h"
+#include "tests/boot/workers.h"
+#include "tests/boot_test.h"
+
+#define LONG_NS (20 * NS_PER_S)
+
+static atomic_uint calls;
+static atomic_uint bad_context;
+
+static void count_call(void *arg)
+{
+    if (irq_is_enabled() || (arg && *(const unsigned int *)arg != cpu_current()))
+        atomic_fetch_add(&bad_context, 1);
+    atomic_fetch_add(&calls, 1);
+}
+
+BOOT_TEST(ipi, every_cpu_is_reached)
+{
+    unsigned int cpu;
+
+    atomic_store(&calls, 0);
+    atomic_store(&bad_context, 0);
+    for_each_online_cpu(cpu) EXPECT_EQ(ipi_call(cpu, count_call, &cpu, true), 0);
+    EXPECT_EQ(atomic_load(&calls), cpu_online_count());
+    EXPECT_EQ(atomic_load(&bad_context), 0);
+    EXPECT_EQ(ipi_call(CPU_MAX, count_call, NULL, true), -ENODEV);
+}
+
+/* All CPUs call all others at once and wait: each must answer while it waits. */
+static int call_everybody(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 30; i++)
+        ipi_call_others(count_call, NULL);
+    return 0;
+}
+
+BOOT_TEST(ipi, all_call_all)
+{
+    unsigned int count = cpu_online_count();
+
+    atomic_store(&calls, 0);
+    workers_run(count, call_everybody, NULL);
+    EXPECT_EQ(atomic_load(&calls), count * 30 * (count - 1));
+}
+
+/* More calls than a ring holds, without waiting, from several CPUs. */
+static int flood(void *arg)
+{
+    unsigned int target = *(const unsigned int *)arg;
+
+    for (int i = 0; i < 500; i++)
+        EXPECT_EQ(ipi_call(target, count_call, NULL, false), 0);
+    return 0;
+}
+
+BOOT_TEST(ipi, flood_without_waiting)
+{
+    unsigned int target = 0;
+    unsigned int workers = cpu_online_count();
+
+    atomic_store(&calls, 0);
+    workers_run(workers, flood, &target);
+    EXPECT_EQ(ipi_call(target, count_call, NULL, true), 0); /* behind all the others */
+    EXPECT_EQ(atomic_load(&calls), workers * 500 + 1);
+}
+
+/* ---- TLB ----------------------------------------------------------------------------------- */
+
+/*
+ * A page is mapped, read by every CPU, so that their TLBs know it, and mapped elsewhere: after the
+ * shoot-down every CPU must read the other page.
+ */
+static const volatile uint64_t *window;
+static atomic_uint wrong_reads;
+
+static void read_window(void *arg)
+{
+    if (*window != *(const uint64_t *)arg)
+        atomic_fetch_add(&wrong_reads, 1);
+}
+
+static void expect_everywhere(uint64_t value)
+{
+    unsigned int cpu;
+
+    for_each_online_cpu(cpu) EXPECT_EQ(ipi_call(cpu, read_window, &value, true), 0);
+    EXPECT_EQ(atomic_load(&wrong_reads), 0);
+}
+
+static void map_window(vaddr_t vaddr, const void *page)
+{
+    struct address_space *space = kernel_address_space();
+    struct tlb_batch batch;
+
+    tlb_batch_init(&batch);
+    mmu_unmap(space, vaddr, PAGE_SIZE);
+    tlb_batch_add(&batch, vaddr, PAGE_SIZE);
+    tlb_shootdown(&batch);
+    EXPECT_EQ(mmu_map(space, vaddr, page_to_phys(page), PAGE_SIZE, MMU_READ), 0);
+}
+
+BOOT_TEST(tlb, shootdown)
+{
+    void *range = vm_alloc(PAGE_SIZE, MMU_READ | MMU_WRITE, "tests");
+    uint64_t *pages[2] = { page_alloc(1, 0, "tests"), page_alloc(1, 0, "tests") };
+    paddr_t original;
+
+    EXPECT(range && pages[0] && pages[1]);
+    EXPECT(virt_to_phys(range, &original));
+    window = range;
+    atomic_store(&wrong_reads, 0);
+    *pages[0] = 0x1111;
+    *pages[1] = 0x2222;
+    for (unsigned int i = 0; i < 20; i++) {
+        map_window((vaddr_t)range, pages[i % 2]);
+        expect_everywhere(i % 2 ? 0x2222 : 0x1111);
+    }
+    map_window((vaddr_t)range, phys_to_virt(original));
+    vm_free(range);
+    page_free(pages[0]);
+    page_free(pages[1]);
+}
+
+static int map_and_unmap(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 20; i++) {
+        uint64_t *memory = vm_alloc(3 * PAGE_SIZE, MMU_READ | MMU_WRITE, "tests");
+        EXPECT(memory);
+        memory[0] = (uintptr_t)memory;
+        memory[2 * PAGE_SIZE / sizeof(*memory)] = 1;
+        EXPECT_EQ(memory[0], (uintptr_t)memory);
+        vm_free(memory);
+    }
+    return 0;
+}
+
+BOOT_TEST(tlb, shootdowns_from_all_cpus)
+{
+    workers_run(2 * cpu_online_count(), map_and_unmap, NULL);
+}
+
+/* ---- softirq ------------------------------------------------------------------------------- */
+
+static atomic_uint softirq_runs;
+static atomic_uint softirq_bad_context;
+static atomic_uint raise_again;
+
+static void test_softirq(void)
+{
+    if (!in_interrupt() || in_irq_handler() || !irq_is_enabled())
+        atomic_fetch_add(&softirq_bad_context, 1);
+    atomic_fetch_add(&softirq_runs, 1);
+    if (atomic_load(&raise_again) > 0) {
+        atomic_fetch_sub(&raise_again, 1);
+        softirq_raise(SOFTIRQ_TEST);
+    }
+}
+
+static void prepare_softirq(void)
+{
+    softirq_register(SOFTIRQ_TEST, "test", test_softirq);
+    atomic_store(&softirq_runs, 0);
+    atomic_store(&softirq_bad_context, 0);
+    atomic_store(&raise_again, 0);
+}
+
+BOOT_TEST(softirq, runs_when_raised_by_a_task)
+{
+    prepare_softirq();
+    softirq_raise(SOFTIRQ_TEST);
+    EXPECT_EQ(atomic_load(&softirq_runs), 1);
+    preempt_disable();
+    softirq_raise(SOFTIRQ_TEST);
+    unsigned int held_off = atomic_load(&softirq_runs);
+    preempt_enable();
+    EXPECT_EQ(held_off, 1);
+    EXPECT_EQ(atomic_load(&softirq_runs), 2);
+    EXPECT_EQ(atomic_load(&softirq_bad_context), 0);
+}
+
+static void raise_on_cpu(void *arg)
+{
+    (void)arg;
+    softirq_raise(SOFTIRQ_TEST);
+}
+
+BOOT_TEST(softirq, runs_when_raised_by_an_interrupt)
+{
+    uint64_t deadline = deadline_after_ns(LONG_NS);
+    unsigned int cpu;
+
+    prepare_softirq();
+    for_each_online_cpu(cpu) EXPECT_EQ(ipi_call(cpu, raise_on_cpu, NULL, true), 0);
+    while (atomic_load(&softirq_runs) < cpu_online_count()) {
+        EXPECT(clock_now_ns() < deadline);
+        EXPECT_EQ(sleep_ns(100 * NS_PER_US), 0);
+    }
+    EXPECT_EQ(atomic_load(&softirq_bad_context), 0);
+}
+
+BOOT_TEST(softirq, raised_with_interrupts_off)
+{
+    uint64_t deadline = deadline_after_ns(LONG_NS);
+
+    prepare_softirq();
+    irqflags_t flags = irq_save();
+    softirq_raise(SOFTIRQ_TEST);
+    EXPECT_EQ(atomic_load(&softirq_runs), 0);
+    irq_restore(flags);
+    while (atomic_load(&softirq_runs) == 0)
+        EXPECT(clock_now_ns() < deadline);
+}
+
+/* One that raises itself for ever goes to the softirq task, and this one still gets its turns. */
+BOOT_TEST(softirq, overload_leaves_room_for_tasks)
+{
+    prepare_softirq();
+    atomic_store(&raise_again, 100000);
+    softirq_raise(SOFTIRQ_TEST);
+    EXPECT(atomic_load(&raise_again) > 0); /* we are here before it is done */
+    uint64_t deadline = deadline_after_ns(LONG_NS);
+    while (atomic_load(&raise_again) > 0) {
+        EXPECT(clock_now_ns() < deadline);
+        task_yield();
+    }
+    EXPECT_EQ(atomic_load(&softirq_bad_context), 0);
+}
