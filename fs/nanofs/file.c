@@ -406,7 +406,7 @@ int nanofs_file_write(struct vnode *vnode, const void *buffer, size_t size, uint
 /* ---- truncation ----------------------------------------------------------------------------- */
 
 /* The bytes behind the new end become zeros, as in every last block. */
-static int clear_tail(struct nanofs_inode *inode, uint64_t size)
+static int clear_tail(struct nanofs_inode *inode, uint64_t size) __must_hold(inode->map_lock)
 {
     size_t start = size & BLOCK_MASK;
     struct nanofs_page *page;
@@ -414,45 +414,42 @@ static int clear_tail(struct nanofs_inode *inode, uint64_t size)
 
     if (!start || size >= inode->vnode.size)
         return 0;
-    error = nanofs_begin(inode->fs);
-    if (error)
-        return error;
-    mutex_lock(&inode->map_lock);
     error = page_for_write(inode, page_of_offset(size), false, &page);
     if (!error)
         error = page_dirty(page, true);
     if (!error)
         memset((char *)page->data + start, 0, NANOFS_BLOCK_SIZE - start);
-    mutex_unlock(&inode->map_lock);
-    nanofs_end(inode->fs);
     return error;
 }
 
-/* One handle's worth. Return: 1 when done. */
-static int cut_some(struct nanofs_inode *inode, uint64_t size)
+static void wait_for_writeback(struct nanofs_inode *inode) __must_hold(inode->map_lock)
 {
-    uint32_t from = pages_of_size(size);
-    uint32_t end;
-    uint64_t reached = size;
-    int result;
-
-    mutex_lock(&inode->map_lock);
     while (inode->writeback_count) {
         mutex_unlock(&inode->map_lock);
         nanofs_writeback_reap(inode->fs, inode);
         mutex_lock(&inode->map_lock);
     }
+}
+
+/* One handle's worth. Return: 1 when done. */
+static int cut_some(struct nanofs_inode *inode, uint64_t size) __must_hold(inode->map_lock)
+{
+    uint32_t from = pages_of_size(size);
+    uint64_t reached = size;
+    uint32_t end;
+    int result = clear_tail(inode, size);
+
+    if (result)
+        return result;
+    wait_for_writeback(inode);
     nanofs_pages_drop(inode, from);
     result = nanofs_map_cut(&inode->map, from, MAX_CUT_EXTENTS, &end);
-    if (result == 0)
+    if (result < 0)
+        return result;
+    if (!result)
         reached = MAX(size, (uint64_t)end << NANOFS_BLOCK_SHIFT);
-    if (result >= 0) {
-        WRITE_ONCE(inode->vnode.size, MIN(inode->vnode.size, reached));
-        inode->disk_size = MIN(inode->disk_size, reached);
-    }
-    WRITE_ONCE(inode->vnode.modified_ns, clock_wall_ns());
-    nanofs_inode_changed(inode);
-    mutex_unlock(&inode->map_lock);
+    WRITE_ONCE(inode->vnode.size, MIN(inode->vnode.size, reached));
+    inode->disk_size = MIN(inode->disk_size, reached);
     return result;
 }
 
@@ -464,7 +461,11 @@ int nanofs_file_cut(struct nanofs_inode *inode, uint64_t size)
         result = nanofs_begin(inode->fs);
         if (result)
             return result;
+        mutex_lock(&inode->map_lock);
         result = cut_some(inode, size);
+        WRITE_ONCE(inode->vnode.modified_ns, clock_wall_ns());
+        nanofs_inode_changed(inode);
+        mutex_unlock(&inode->map_lock);
         nanofs_end(inode->fs);
     } while (!result);
     return result < 0 ? result : 0;
@@ -490,12 +491,10 @@ static int file_extend(struct nanofs_inode *inode, uint64_t size)
 int nanofs_file_truncate(struct vnode *vnode, uint64_t size)
 {
     struct nanofs_inode *inode = nanofs_inode(vnode);
-    int error;
 
     if (size > NANOFS_MAX_SIZE)
         return -EFBIG;
     if (size >= vnode->size)
         return file_extend(inode, size);
-    error = clear_tail(inode, size);
-    return error ? error : nanofs_file_cut(inode, size);
+    return nanofs_file_cut(inode, size);
 }

@@ -422,4 +422,8 @@ bool nanofs_geometry(uint64_t total_blocks, struct nanofs_superblock *super);
 uint32_t nanofs_crc_seed(const struct nanofs_superblock *super);
 int __must_check nanofs_format_device(struct nanofs_device *device, const uint8_t random[32],
                                       const struct filesystem_report *report);
+/** nanofs_check_device() - fsck. Return: problems found, or -errno. */
+int __must_check nanofs_check_device(struct nanofs_device *device,
+                                     const struct filesystem_report *report);
+
 extern const struct filesystem_ops nanofs_ops;

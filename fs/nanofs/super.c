@@ -464,6 +464,11 @@ static int nanofs_format(const char *disk, const struct filesystem_report *repor
     return with_device(disk, "format", report, format_device);
 }
 
+static int nanofs_check(const char *disk, const struct filesystem_report *report)
+{
+    return with_device(disk, "fsck", report, nanofs_check_device);
+}
+
 const struct filesystem_ops nanofs_ops = {
     .needs_disk = true,
     .mount = nanofs_mount,
@@ -472,5 +477,6 @@ const struct filesystem_ops nanofs_ops = {
     .sync = nanofs_sync,
     .statfs = nanofs_statfs,
     .format = nanofs_format,
+    .check = nanofs_check,
 };
 FILESYSTEM(nanofs, &nanofs_ops);

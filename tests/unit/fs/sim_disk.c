@@ -6,7 +6,7 @@
 #include "lib/errno.h"
 
 #define BLOCK 4096u
-#define CHUNK 64u
+#define CHUNK 16u
 
 struct sim_disk *sim_disk_current;
 
@@ -15,32 +15,33 @@ static struct sim_disk *of(struct nanofs_device *device)
     return container_of(device, struct sim_disk, device);
 }
 
-static char *find(const struct sim_disk *disk, uint64_t block)
-{
-    char *chunk = disk->chunks[block / CHUNK];
-
-    return chunk ? chunk + block % CHUNK * BLOCK : NULL;
-}
-
 void sim_disk_get(const struct sim_disk *disk, uint64_t block, void *data)
 {
-    const char *found = find(disk, block);
+    const char *chunk = NULL;
 
-    if (found)
-        memcpy(data, found, BLOCK);
+    while (disk && !(chunk = disk->chunks[block / CHUNK]))
+        disk = disk->base;
+    if (chunk)
+        memcpy(data, chunk + block % CHUNK * BLOCK, BLOCK);
     else
         memset(data, 0, BLOCK);
 }
 
 void sim_disk_put(struct sim_disk *disk, uint64_t block, const void *data)
 {
-    char *found = find(disk, block);
+    uint64_t first = block - block % CHUNK;
+    char *chunk = disk->chunks[block / CHUNK];
 
-    if (!found) {
-        disk->chunks[block / CHUNK] = calloc(CHUNK, BLOCK);
-        found = find(disk, block);
+    if (!chunk) {
+        chunk = disk->chunks[block / CHUNK] = malloc((size_t)CHUNK * BLOCK);
+        for (uint64_t i = 0; i < CHUNK; i++) {
+            if (disk->base)
+                sim_disk_get(disk->base, first + i, chunk + i * BLOCK);
+            else
+                memset(chunk + i * BLOCK, 0, BLOCK);
+        }
     }
-    memcpy(found, data, BLOCK);
+    memcpy(chunk + block % CHUNK * BLOCK, data, BLOCK);
 }
 
 static void record(struct sim_disk *disk, uint64_t block, const void *data)
@@ -154,17 +155,12 @@ void sim_disk_destroy(struct sim_disk *disk)
     free(disk);
 }
 
-struct sim_disk *sim_disk_copy(const struct sim_disk *disk)
+struct sim_disk *sim_disk_overlay(const struct sim_disk *base)
 {
-    struct sim_disk *copy = sim_disk_create(disk->blocks);
+    struct sim_disk *disk = sim_disk_create(base->blocks);
 
-    for (uint64_t i = 0; i <= disk->blocks / CHUNK; i++) {
-        if (disk->chunks[i]) {
-            copy->chunks[i] = malloc((size_t)CHUNK * BLOCK);
-            memcpy(copy->chunks[i], disk->chunks[i], (size_t)CHUNK * BLOCK);
-        }
-    }
-    return copy;
+    disk->base = base;
+    return disk;
 }
 
 int nanofs_device_open(const char *name, const char *user, struct nanofs_device **result)

@@ -17,7 +17,8 @@ struct sim_event { /* of the record */
 struct sim_disk {
     struct nanofs_device device;
     uint64_t blocks;
-    void **chunks; /* of SIM_CHUNK blocks, NULL: zeros */
+    void **chunks; /* of some blocks each, NULL: as in base, or zeros */
+    const struct sim_disk *base;
     /* record */
     bool is_recording;
     struct sim_event *events;
@@ -33,8 +34,8 @@ struct sim_disk {
 
 struct sim_disk *sim_disk_create(uint64_t blocks);
 void sim_disk_destroy(struct sim_disk *disk);
-/* A copy of the contents, without the record. */
-struct sim_disk *sim_disk_copy(const struct sim_disk *disk);
+/* A disk with the contents of @base, which must not change as long as it exists. */
+struct sim_disk *sim_disk_overlay(const struct sim_disk *base);
 void sim_disk_put(struct sim_disk *disk, uint64_t block, const void *data);
 void sim_disk_get(const struct sim_disk *disk, uint64_t block, void *data);
 void sim_disk_forget_record(struct sim_disk *disk);
