@@ -274,6 +274,33 @@ void vfs_mounts(void (*visit)(const struct mount *mount, const char *path, void 
     kfree(path);
 }
 
+bool vfs_is_mount(const char *path)
+{
+    struct vfs_walk walk;
+    bool is_mount;
+
+    if (vfs_walk(path, &walk))
+        return false;
+    is_mount = walk.vnode && walk.vnode->mount->root == walk.vnode;
+    vfs_walk_end(&walk);
+    return is_mount;
+}
+
+bool vfs_is_same_mount(const char *a, const char *b)
+{
+    struct vfs_walk first, second;
+    bool is_same = false;
+
+    if (vfs_walk(a, &first))
+        return false;
+    if (!vfs_walk(b, &second)) {
+        is_same = first.vnode && second.vnode && first.vnode->mount == second.vnode->mount;
+        vfs_walk_end(&second);
+    }
+    vfs_walk_end(&first);
+    return is_same;
+}
+
 int vfs_sync(void)
 {
     struct mount *mount;

@@ -75,6 +75,10 @@ void vfs_unmount_all(void);
 /** vfs_mounts() - visit every mount; the path is in @path. May be called by anyone in a task. */
 void vfs_mounts(void (*visit)(const struct mount *mount, const char *path, void *context),
                 void *context);
+/** vfs_is_mount() - is something mounted right there? */
+bool vfs_is_mount(const char *path);
+/** vfs_is_same_mount() - do both paths exist, on one file system? */
+bool vfs_is_same_mount(const char *a, const char *b);
 /** filesystem_find() - the registered type, or NULL. */
 const struct filesystem *filesystem_find(const char *name);
 

@@ -138,7 +138,7 @@ bool nanofs_fsck_inode(struct nanofs_fsck *fsck, uint32_t number, struct nanofs_
     return disk->number == number && !nanofs_disk_inode_check(fsck->fs, disk);
 }
 
-static void check_inode(struct nanofs_fsck *fsck, uint32_t number)
+static __noinline void check_inode(struct nanofs_fsck *fsck, uint32_t number)
 {
     struct nanofs_disk_inode disk;
 
@@ -184,7 +184,7 @@ static void check_inode_group(struct nanofs_fsck *fsck, uint32_t group)
 
 /* ---- names ---------------------------------------------------------------------------------- */
 
-static void check_ancestors(struct nanofs_fsck *fsck, uint32_t number,
+static __noinline void check_ancestors(struct nanofs_fsck *fsck, uint32_t number,
                             const struct nanofs_disk_inode *first)
 {
     struct nanofs_disk_inode disk = *first;

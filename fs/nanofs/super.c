@@ -49,35 +49,49 @@ uint32_t nanofs_crc_seed(const struct nanofs_superblock *super)
     return crc32(super->uuid, sizeof(super->uuid));
 }
 
-static const char *super_check(const struct nanofs_superblock *super, const void *page,
-                               uint64_t device_blocks)
+/* What can be wrong with a superblock: the error tells `mount` what to advise. */
+struct super_problem {
+    int error; /* 0: none */
+    const char *text;
+};
+
+static bool is_geometry_expected(const struct nanofs_superblock *super)
 {
     struct nanofs_superblock expected;
-    uint32_t crc;
 
-    if (super->magic != NANOFS_MAGIC)
-        return "no nanofs there";
-    memcpy(&crc, (const char *)page + NANOFS_PAYLOAD, sizeof(crc));
-    if (crc != crc32(page, NANOFS_PAYLOAD))
-        return "damaged superblock";
-    if (super->version != NANOFS_VERSION)
-        return "a version of nanofs this kernel does not know";
-    if (super->block_size != NANOFS_BLOCK_SIZE ||
-        !nanofs_geometry(super->total_blocks, &expected) ||
-        super->journal_block != expected.journal_block ||
-        super->slot_blocks != expected.slot_blocks ||
-        super->group_table_block != expected.group_table_block ||
-        super->group_count != expected.group_count || super->data_block != expected.data_block)
-        return "impossible geometry";
-    if (super->total_blocks > device_blocks)
-        return "the disk is smaller than the file system on it";
-    return NULL;
+    return super->block_size == NANOFS_BLOCK_SIZE &&
+           nanofs_geometry(super->total_blocks, &expected) &&
+           super->journal_block == expected.journal_block &&
+           super->slot_blocks == expected.slot_blocks &&
+           super->group_table_block == expected.group_table_block &&
+           super->group_count == expected.group_count && super->data_block == expected.data_block;
 }
 
-static const char *super_try(struct nanofs *fs, uint64_t block, void *page)
+static struct super_problem super_check(const struct nanofs_superblock *super, const void *page,
+                                        uint64_t device_blocks)
 {
-    if (nanofs_device_read(fs->device, block, 1, &page))
-        return "cannot be read";
+    uint32_t crc;
+
+    memcpy(&crc, (const char *)page + NANOFS_PAYLOAD, sizeof(crc));
+    if (super->magic != NANOFS_MAGIC)
+        return (struct super_problem){ -EMEDIUMTYPE, "there is no nanofs" };
+    if (crc != crc32(page, NANOFS_PAYLOAD))
+        return (struct super_problem){ -EUCLEAN, "the superblock is damaged" };
+    if (super->version != NANOFS_VERSION)
+        return (struct super_problem){ -EPROTONOSUPPORT, "a version of nanofs not known here" };
+    if (!is_geometry_expected(super))
+        return (struct super_problem){ -EUCLEAN, "the superblock has an impossible geometry" };
+    if (super->total_blocks > device_blocks)
+        return (struct super_problem){ -ERANGE, "the disk is smaller than the file system on it" };
+    return (struct super_problem){ 0, NULL };
+}
+
+static struct super_problem super_try(struct nanofs *fs, uint64_t block, void *page)
+{
+    int error = nanofs_device_read(fs->device, block, 1, &page);
+
+    if (error)
+        return (struct super_problem){ error, "the superblock cannot be read" };
     memcpy(&fs->super, page, sizeof(fs->super));
     return super_check(&fs->super, page, fs->device->block_count);
 }
@@ -86,24 +100,23 @@ static const char *super_try(struct nanofs *fs, uint64_t block, void *page)
 static int super_read(struct nanofs *fs)
 {
     void *page = nanofs_page_alloc(NULL);
-    const char *problem, *second;
+    struct super_problem first, second;
 
     if (!page)
         return -ENOMEM;
-    problem = super_try(fs, 0, page);
-    if (problem) {
+    first = second = super_try(fs, 0, page);
+    if (first.error && fs->device->block_count) {
         second = super_try(fs, fs->device->block_count - 1, page);
-        if (!second && fs->super.total_blocks != fs->device->block_count)
-            second = "it belongs to another disk";
-        if (!second)
-            log_warning("nanofs", "%s: block 0: %s; the copy at the end is used", fs->device->name,
-                        problem);
-        else
-            log_error("nanofs", "%s: %s", fs->device->name, problem);
-        problem = second;
+        if (!second.error && fs->super.total_blocks != fs->device->block_count)
+            second = first;
     }
     nanofs_page_free(page);
-    return problem ? -EUCLEAN : 0;
+    if (second.error)
+        log_error("nanofs", "%s: %s", fs->device->name, first.text);
+    else if (first.error)
+        log_warning("nanofs", "%s: block 0: %s; the copy at the end is used", fs->device->name,
+                    first.text);
+    return second.error ? first.error : 0;
 }
 
 /* ---- anchor --------------------------------------------------------------------------------- */

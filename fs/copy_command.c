@@ -1,0 +1,130 @@
+/*
+ * Commands that take a file from one place to another: cp, mv.
+ */
+#include "fs/command.h"
+#include "kernel/sched/task.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/kmalloc.h"
+
+#define BUFFER_SIZE (256 * 1024)
+
+struct copy {
+    struct shell *shell;
+    struct file *from, *to;
+    char *buffer;
+    uint64_t offset, size;
+};
+
+/* Return: bytes copied, 0 at the end, or -errno. */
+static int copy_some(struct copy *copy)
+{
+    size_t length, done;
+    int error;
+
+    if (task_is_cancelled())
+        return -ECANCELED;
+    error = vfs_read(copy->from, copy->buffer, BUFFER_SIZE, copy->offset, &length);
+    if (!error && length)
+        error = vfs_write(copy->to, copy->buffer, length, copy->offset, &done);
+    if (error)
+        return error;
+    copy->offset += length;
+    if (copy->size > 8 * BUFFER_SIZE)
+        shell_progress(copy->shell, "%llu of %llu KiB", (unsigned long long)copy->offset / 1024,
+                       (unsigned long long)copy->size / 1024);
+    return (int)length;
+}
+
+static int copy_open(struct copy *copy, const char *from, const char *to)
+{
+    struct vfs_stat source, target;
+    int error = vfs_open(from, VFS_READ, &copy->from);
+
+    if (error)
+        return error;
+    vfs_file_stat(copy->from, &source);
+    copy->size = source.size;
+    if (source.type == VNODE_DIRECTORY)
+        return -EISDIR;
+    if (!vfs_stat(to, &target) && target.inode == source.inode && vfs_is_same_mount(from, to))
+        return -EEXIST; /* onto itself */
+    return vfs_open(to, VFS_CREATE | VFS_WRITE | VFS_TRUNCATE, &copy->to);
+}
+
+static int copy_file(struct shell *shell, const char *from, const char *to)
+{
+    struct copy copy = { .shell = shell, .buffer = kmalloc(BUFFER_SIZE) };
+    int result = copy.buffer ? copy_open(&copy, from, to) : -ENOMEM;
+
+    if (!result) {
+        while ((result = copy_some(&copy)) > 0)
+            ;
+        shell_progress(shell, "%s", "");
+    }
+    vfs_close(copy.from);
+    vfs_close(copy.to);
+    kfree(copy.buffer);
+    if (result && copy.to && vfs_remove(to)) /* half of a file is worse than none */
+        shell_error(shell, "%s: an incomplete copy is left", to);
+    return result;
+}
+
+/* A target that is a directory means the same name in it. */
+static char *target_path(struct shell *shell, const char *argument, const char *from)
+{
+    char *path = command_path(shell, argument);
+    struct vfs_stat stat;
+
+    if (!path || vfs_stat(path, &stat) || stat.type != VNODE_DIRECTORY)
+        return path;
+    if (strlcat(path, strcmp(path, "/") ? strrchr(from, '/') : strrchr(from, '/') + 1,
+                VFS_PATH_MAX) < VFS_PATH_MAX)
+        return path;
+    command_failed(shell, argument, -ENAMETOOLONG);
+    kfree(path);
+    return NULL;
+}
+
+static int with_two_paths(struct shell *shell, int argc, char **argv,
+                          int (*run)(struct shell *shell, const char *from, const char *to))
+{
+    char *from, *to;
+    int error = -ENOENT;
+
+    if (argc != 3)
+        return -EINVAL;
+    from = command_path(shell, argv[1]);
+    to = from ? target_path(shell, argv[2], from) : NULL;
+    if (to) {
+        error = run(shell, from, to);
+        if (error)
+            shell_error(shell, "%s to %s: %s", argv[1], argv[2], errno_text(error));
+    }
+    kfree(from);
+    kfree(to);
+    return error;
+}
+
+static int cp_command(struct shell *shell, int argc, char **argv)
+{
+    return with_two_paths(shell, argc, argv, copy_file);
+}
+SHELL_COMMAND(cp, "cp FROM TO", "copy a file", cp_command, CMD_NORMAL);
+
+static int move(struct shell *shell, const char *from, const char *to)
+{
+    int error = vfs_rename(from, to);
+
+    if (error != -EXDEV)
+        return error;
+    error = copy_file(shell, from, to);
+    return error ? error : vfs_remove(from);
+}
+
+static int mv_command(struct shell *shell, int argc, char **argv)
+{
+    return with_two_paths(shell, argc, argv, move);
+}
+SHELL_COMMAND(mv, "mv FROM TO", "rename or move; an existing file TO is replaced, all or nothing",
+              mv_command, CMD_NORMAL);
