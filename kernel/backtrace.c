@@ -148,7 +148,7 @@ void backtrace_describe(uintptr_t address, size_t index, char *buffer, size_t si
     const char *name = symbol_name(address - before, &offset);
 
     if (name)
-        snprintf(buffer, size, "%s+%#zx", name, offset + before);
+        snprintf(buffer, size, "%s+0x%zx", name, offset + before);
     else
         snprintf(buffer, size, "?");
 }

@@ -111,6 +111,7 @@ static void start_here(void *arg)
     struct watchdog *dog = this_cpu_ptr(watchdog);
 
     (void)arg;
+    __atomic_store_n(&dog->beat_ns, clock_now_ns(), __ATOMIC_RELAXED);
     timer_init(&dog->timer, "watchdog", watchdog_timer);
     timer_start(&dog->timer, deadline_after_ns(WATCH_PERIOD_NS), WATCH_PERIOD_NS);
 }

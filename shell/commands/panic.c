@@ -101,6 +101,7 @@ static void panic_deadlock(void) __no_thread_safety_analysis
 {
     spin_lock(&panic_lock);
     spin_lock(&panic_lock);
+    compiler_barrier(); /* no jump in place of the call */
 }
 
 /* For the watchdog of the other CPUs to find. */

@@ -38,6 +38,7 @@ def agrees_with_gdb(shown, config):
             assert name == "?", f"{address:#x}: gdb knows nothing, the kernel says {name}"
             continue
         function, _, offset = gdb_name.partition(" + ")
+        function = re.sub(r"\[(\w+)\]", r".\1", function)  # gdb writes f.cold as f[cold]
         assert name == f"{function}+{int(offset or 0) + (number > 0):#x}", f"{address:#x}: gdb says {gdb_name}"
 
 
@@ -82,7 +83,7 @@ def test_panic_reboots(boot):
 
 
 def test_panic_is_told_to_the_hypervisor(boot):
-    guest = boot(append="panic=halt", devices=["-device", "pvpanic"])
+    guest = boot(append="panic=halt", devices=["-device", "pvpanic", "-action", "panic=none"])
     guest.type("panic direct\r")
     guest.expect("panic: halted")
     guest.qmp.command("query-status")
