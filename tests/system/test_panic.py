@@ -1,5 +1,6 @@
 """Panics: cause, registers, a backtrace of every CPU that gdb agrees with, and what panic= says."""
 import re
+import time
 
 import pytest
 
@@ -84,9 +85,13 @@ def test_panic_reboots(boot):
 
 def test_panic_is_told_to_the_hypervisor(boot):
     guest = boot(append="panic=halt", devices=["-device", "pvpanic", "-action", "panic=none"])
+    guest.qmp.command("query-status")  # events come only after the first command
     guest.type("panic direct\r")
     guest.expect("panic: halted")
-    guest.qmp.command("query-status")
+    deadline = time.monotonic() + 10
+    while not guest.qmp.events and time.monotonic() < deadline:
+        guest.qmp.command("query-status")
+        time.sleep(0.05)
     assert "GUEST_PANICKED" in [event["event"] for event in guest.qmp.events]
 
 
