@@ -74,4 +74,18 @@ void irq_dispatch(void *cookie);
 void irq_exit(void);
 void irq_enter(void);
 
+/* What a CPU was interrupted by; only itself writes, anyone reads. */
+struct irq_counters {
+    uint64_t device;
+    uint64_t timer;
+    uint64_t reschedule; /* from another CPU, as the next */
+    uint64_t call;
+    uint64_t nmi;
+    uint64_t spurious; /* with nobody behind them */
+    uint64_t apic_error;
+};
+
+/** arch_irq_counters() - of CPU @cpu, which is online; approximate. Context: any. */
+void arch_irq_counters(unsigned int cpu, struct irq_counters *counters);
+
 #include "arch/inline.h"

@@ -50,7 +50,7 @@ static uint64_t gsi_taken[4] __guarded_global(vector_lock);    /* bit per GSI be
 
 static struct isa_route isa_routes[ISA_COUNT]; /* const after INIT_CORE */
 
-DEFINE_PER_CPU(struct interrupt_counters, interrupt_counters);
+DEFINE_PER_CPU(struct irq_counters, interrupt_counters);
 
 void interrupt_dispatch(struct cpu_registers *registers);
 
@@ -70,7 +70,7 @@ static void dispatch_device(unsigned int vector)
 
 static void dispatch_system(unsigned int vector)
 {
-    struct interrupt_counters *counters = this_cpu_ptr(interrupt_counters);
+    struct irq_counters *counters = this_cpu_ptr(interrupt_counters);
 
     lapic_eoi();
     switch (vector) {
@@ -115,6 +115,11 @@ void interrupt_dispatch(struct cpu_registers *registers)
     else
         dispatch_system(vector);
     irq_exit();
+}
+
+void arch_irq_counters(unsigned int cpu, struct irq_counters *counters)
+{
+    *counters = *per_cpu_ptr(interrupt_counters, cpu);
 }
 
 /* ---- vectors ------------------------------------------------------------------------------- */
