@@ -1,0 +1,101 @@
+/*
+ * The bench command: runs benchmarks by name.
+ */
+#include "shell/bench/bench.h"
+
+#include "kernel/sched/task.h"
+#include "lib/errno.h"
+#include "lib/sort.h"
+#include "lib/string.h"
+
+void bench_report(struct bench *bench, const char *name, uint64_t value, const char *unit)
+{
+    shell_printf(bench->shell, "%s %llu %s\n", name, (unsigned long long)value, unit);
+}
+
+void bench_report_per(struct bench *bench, const char *name, uint64_t ns, uint64_t count)
+{
+    uint64_t tenths = count ? ns * 10 / count : 0;
+
+    shell_printf(bench->shell, "%s %llu.%llu ns\n", name, (unsigned long long)(tenths / 10),
+                 (unsigned long long)(tenths % 10));
+}
+
+uint64_t bench_rate(uint64_t bytes, uint64_t ns)
+{
+    return ns ? bytes * 1000 / ns : 0;
+}
+
+static int compare_samples(const void *a, const void *b, void *context __maybe_unused)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+uint64_t bench_percentile(uint64_t *samples, size_t count, unsigned int percent)
+{
+    sort(samples, count, sizeof(samples[0]), compare_samples, NULL);
+    return count ? samples[MIN(count * percent / 100, count - 1)] : 0;
+}
+
+static const struct bench_row *find_row(const char *name)
+{
+    const struct bench_row *row;
+
+    registry_for_each(row, bench_row)
+        if (strcmp(row->name, name) == 0)
+            return row;
+    return NULL;
+}
+
+static void list_rows(struct shell *shell)
+{
+    const struct bench_row *row;
+
+    registry_for_each(row, bench_row)
+        shell_printf(shell, "%-10s %-20s %s\n", row->name, row->arguments, row->help);
+}
+
+/* Those that need no arguments. */
+static int run_all(struct bench *bench)
+{
+    const struct bench_row *row;
+    int first_error = 0;
+
+    registry_for_each(row, bench_row) {
+        if (row->arguments[0] != '\0' && row->arguments[0] != '[')
+            continue;
+        shell_progress(bench->shell, "%s", row->name);
+        int error = row->run(bench);
+        shell_progress(bench->shell, "%s", "");
+        first_error = first_error ? first_error : error;
+        if (task_is_cancelled())
+            return -ECANCELED;
+    }
+    return first_error;
+}
+
+static int bench_command(struct shell *shell, int argc, char **argv)
+{
+    struct bench bench = { .shell = shell };
+
+    if (argc < 2) {
+        list_rows(shell);
+        return 0;
+    }
+    if (strcmp(argv[1], "all") == 0)
+        return argc == 2 ? run_all(&bench) : -EINVAL;
+    const struct bench_row *row = find_row(argv[1]);
+    if (!row) {
+        shell_error(shell, "no benchmark named %s; `bench` lists them", argv[1]);
+        return -ENOENT;
+    }
+    bench.argc = argc - 2;
+    bench.argv = argv + 2;
+    return row->run(&bench);
+}
+SHELL_COMMAND(bench, "bench [NAME [ARGUMENT...] | all]",
+              "measure parts of the kernel\n"
+              "Without a name: lists what there is. Each result is a line NAME VALUE UNIT.",
+              bench_command, CMD_NORMAL);

@@ -1,0 +1,146 @@
+/*
+ * Benchmark of file systems: many small files, created, looked at, read and removed.
+ */
+#include "fs/vfs.h"
+#include "kernel/sched/task.h"
+#include "lib/errno.h"
+#include "lib/parse.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+#include "mm/kmalloc.h"
+#include "shell/bench/bench.h"
+
+#define FILES_DEFAULT 10000
+#define FILE_SIZE     4096
+
+struct files_run {
+    struct bench *bench;
+    uint32_t count;
+    bool is_synced_each;
+    uint8_t data[FILE_SIZE];
+    char directory[VFS_PATH_MAX];
+    char path[VFS_PATH_MAX];
+};
+
+static const char *path_of(struct files_run *run, uint32_t number)
+{
+    snprintf(run->path, sizeof(run->path), "%s/file%u", run->directory, number);
+    return run->path;
+}
+
+static int create_one(struct files_run *run, uint32_t number)
+{
+    struct file *file;
+    size_t done;
+    int error = vfs_open(path_of(run, number), VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE, &file);
+
+    if (error)
+        return error;
+    error = vfs_write(file, run->data, FILE_SIZE, 0, &done);
+    if (!error && run->is_synced_each)
+        error = vfs_fsync(file);
+    vfs_close(file);
+    return error;
+}
+
+static int stat_one(struct files_run *run, uint32_t number)
+{
+    struct vfs_stat stat;
+    int error = vfs_stat(path_of(run, number), &stat);
+
+    return error ? error : stat.size == FILE_SIZE ? 0 : -EIO;
+}
+
+static int read_one(struct files_run *run, uint32_t number)
+{
+    struct file *file;
+    size_t done = 0;
+    int error = vfs_open(path_of(run, number), VFS_READ, &file);
+
+    if (error)
+        return error;
+    error = vfs_read(file, run->data, FILE_SIZE, 0, &done);
+    vfs_close(file);
+    return error ? error : done == FILE_SIZE ? 0 : -EIO;
+}
+
+static int remove_one(struct files_run *run, uint32_t number)
+{
+    return vfs_remove(path_of(run, number));
+}
+
+static int measure(struct files_run *run, const char *name,
+                   int (*step)(struct files_run *run, uint32_t number), bool ends_in_sync)
+{
+    uint64_t start = clock_now_ns();
+    int error = 0;
+
+    for (uint32_t i = 0; i < run->count && !error; i++) {
+        error = step(run, i);
+        if (task_is_cancelled())
+            error = -ECANCELED;
+        if (i % 256 == 0)
+            shell_progress(run->bench->shell, "%s %u of %u", name, i, run->count);
+    }
+    if (!error && ends_in_sync)
+        error = vfs_sync();
+    uint64_t ns = clock_now_ns() - start;
+    shell_progress(run->bench->shell, "%s", "");
+    if (error)
+        shell_error(run->bench->shell, "%s: %s", run->path, errno_text(error));
+    else
+        bench_report_per(run->bench, name, ns, run->count);
+    return error;
+}
+
+static int run_files(struct files_run *run)
+{
+    int error = vfs_mkdir(run->directory);
+
+    if (error) {
+        shell_error(run->bench->shell, "%s: %s", run->directory, errno_text(error));
+        return error;
+    }
+    error = measure(run, run->is_synced_each ? "files_create_synced" : "files_create", create_one,
+                    true);
+    if (!error)
+        error = measure(run, "files_stat", stat_one, false);
+    if (!error)
+        error = measure(run, "files_read", read_one, false);
+    if (!error)
+        error = measure(run, "files_remove", remove_one, true);
+    int cleanup_error = vfs_remove_tree(run->directory, NULL);
+    return error ? error : cleanup_error;
+}
+
+static int files_bench(struct bench *bench)
+{
+    uint32_t count = FILES_DEFAULT;
+    bool is_synced_each = bench->argc == 3 && strcmp(bench->argv[2], "sync") == 0;
+
+    if (bench->argc < 1 || bench->argc > 3 || (bench->argc == 3 && !is_synced_each) ||
+        (bench->argc > 1 && (parse_u32(bench->argv[1], &count) || count == 0))) {
+        shell_error(bench->shell, "usage: bench files DIRECTORY [COUNT [sync]]");
+        return -EINVAL;
+    }
+    struct files_run *run = kzalloc(sizeof(*run));
+    char *base = kmalloc(VFS_PATH_MAX);
+    int error =
+        run && base ? vfs_resolve(shell_directory(bench->shell), bench->argv[0], base) : -ENOMEM;
+    if (!error && strlen(base) + 32 > VFS_PATH_MAX)
+        error = -ENAMETOOLONG;
+    if (error) {
+        shell_error(bench->shell, "%s: %s", bench->argv[0], errno_text(error));
+    } else {
+        run->bench = bench;
+        run->count = count;
+        run->is_synced_each = is_synced_each;
+        snprintf(run->directory, sizeof(run->directory), "%s/bench", strcmp(base, "/") ? base : "");
+        error = run_files(run);
+    }
+    kfree(base);
+    kfree(run);
+    return error;
+}
+BENCH(files, "create, stat, read and remove files of 4 KiB; sync: each one by itself",
+      "DIRECTORY [COUNT [sync]]", files_bench);
