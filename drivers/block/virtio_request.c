@@ -73,6 +73,14 @@ int request_submit(struct request_device *device, struct block_request *request,
     return error;
 }
 
+static void kick_locked(struct request_queue *queue) __must_hold(queue->lock)
+{
+    if (!queue->needs_kick || queue->is_reaping)
+        return;
+    queue->needs_kick = false;
+    virtq_kick(queue->vq);
+}
+
 void request_kick(struct request_device *device)
 {
     for (unsigned int i = 0; i < device->queue_count; i++) {
@@ -80,8 +88,7 @@ void request_kick(struct request_device *device)
         if (!READ_ONCE(queue->needs_kick))
             continue;
         irqflags_t flags = spin_lock_irqsave(&queue->lock);
-        queue->needs_kick = false;
-        virtq_kick(queue->vq);
+        kick_locked(queue);
         spin_unlock_irqrestore(&queue->lock, flags);
     }
 }
@@ -128,12 +135,22 @@ static bool rearm(struct request_queue *queue)
 }
 
 /* Requests that take the place of those that ended are announced together, at the end. */
+static void set_reaping(struct request_queue *queue, bool is_reaping)
+{
+    irqflags_t flags = spin_lock_irqsave(&queue->lock);
+
+    queue->is_reaping = is_reaping;
+    kick_locked(queue);
+    spin_unlock_irqrestore(&queue->lock, flags);
+}
+
 static void reap(struct request_queue *queue)
 {
     struct request_device *device = queue->device;
     struct ended_request ended;
     bool has_reaped = false;
 
+    set_reaping(queue, true);
     do {
         while (pop(queue, &ended)) {
             has_reaped = true;
@@ -142,6 +159,7 @@ static void reap(struct request_queue *queue)
     } while (!rearm(queue));
     if (has_reaped && device->ops->has_room)
         device->ops->has_room(device);
+    set_reaping(queue, false);
     if (READ_ONCE(queue->vq->is_broken))
         device->ops->broken(device);
 }

@@ -56,6 +56,7 @@ struct request_queue {
     struct request_slot *free_slots __guarded_by(lock);
     struct block_poll poll;
     bool needs_kick __guarded_by(lock);
+    bool is_reaping __guarded_by(lock); /* whoever reaps kicks at the end, for all */
     struct request_chain chain __guarded_by(lock);
     char name[REQUEST_NAME_MAX];
 };
