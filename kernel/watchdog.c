@@ -15,6 +15,7 @@
 #include "kernel/irq/ipi.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
+#include "kernel/sched/sched.h"
 #include "kernel/sched/task.h"
 #include "kernel/time/timer.h"
 #include "shell/command.h"
@@ -106,6 +107,18 @@ static void watchdog_timer(struct timer *timer)
         watch(other, now);
 }
 
+/* The scheduler's own view: preemption is held off, but interrupts and softirqs, and so the beat,
+ * go on. The stack below the interrupt is the culprit's. */
+static void lockup_seen_here(void)
+{
+    uintptr_t addresses[BACKTRACE_MAX];
+
+    this_cpu_ptr(watchdog)->soft_lockups++;
+    log_error("watchdog", "softlockup: CPU %u: task %s does not let others run:", cpu_current(),
+              name_of(task_current()));
+    backtrace_log("watchdog", addresses, backtrace_here(addresses, BACKTRACE_MAX));
+}
+
 static void start_here(void *arg)
 {
     struct watchdog *dog = this_cpu_ptr(watchdog);
@@ -119,6 +132,7 @@ static void start_here(void *arg)
 /* INIT_BUS: the first level at which all CPUs are online. */
 static int watchdog_init(void)
 {
+    sched_set_lockup_hook(lockup_seen_here);
     start_here(NULL);
     ipi_call_others(start_here, NULL);
     return 0;

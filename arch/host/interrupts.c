@@ -173,6 +173,12 @@ void arch_irq_isa_to_gsi(unsigned int isa, unsigned int *gsi, enum irq_trigger *
     *polarity = IRQ_ACTIVE_HIGH;
 }
 
+void arch_irq_counters(unsigned int cpu, struct irq_counters *counters)
+{
+    (void)cpu;
+    *counters = (struct irq_counters){ 0 };
+}
+
 static void dispatch_source(void *arg)
 {
     uintptr_t index = (uintptr_t)arg;

@@ -39,6 +39,7 @@ void run_queue_init(struct run_queue *queue, struct task *idle)
 {
     *queue = (struct run_queue){ .lock = SPINLOCK_INIT("run_queue", LOCK_RANK_RUN_QUEUE),
                                  .current = idle,
+                                 .online_since_ns = clock_now_ns(),
                                  .idle = idle };
     list_init(&queue->ready);
 }

@@ -20,7 +20,9 @@ struct run_queue {
     uint64_t switches;        /* statistics; own CPU */
     uint64_t steals;
     uint64_t kicks;
-    uint64_t last_switch_ns; /* own CPU; read by others for the watchdog */
+    uint64_t online_since_ns; /* const */
+    unsigned int refused;     /* slices over in a row without a switch; own CPU */
+    uint64_t last_switch_ns;  /* own CPU; read by others for the watchdog */
 };
 
 DECLARE_PER_CPU(struct run_queue, run_queue);

@@ -48,6 +48,14 @@ void sched_ipi_isr(void);
 /** sched_slice_expired() - the slice set by timer_slice_set() is over. Interrupts off. */
 void sched_slice_expired(uint64_t now);
 
+/**
+ * sched_set_lockup_hook() - @hook is called on a CPU whose task has not let others run for long
+ * (SCHED_LOCKUP_SLICES, each a slice long at least), once each time. Context of the hook:
+ * interrupt.
+ */
+#define SCHED_LOCKUP_SLICES 800
+void sched_set_lockup_hook(void (*hook)(void));
+
 /** sched_preempt() - switch if another task should run. Interrupts off, preemption count 0. */
 void sched_preempt(void);
 
@@ -57,6 +65,7 @@ struct sched_statistics {
     uint64_t kicks;    /* reschedule interrupts received */
     uint64_t idle_ns;  /* time in the idle task, up to this moment */
     uint64_t last_switch_ns;
+    uint64_t online_since_ns;
     unsigned int ready;   /* tasks waiting in the queue */
     struct task *current; /* may change at any moment: for identification only */
 };

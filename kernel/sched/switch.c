@@ -71,6 +71,7 @@ static void account_switch(struct run_queue *queue, struct task *from, struct ta
                            uint64_t now)
 {
     queue->switches++;
+    queue->refused = 0;
     WRITE_ONCE(queue->last_switch_ns, now);
     WRITE_ONCE(from->run_ns, from->run_ns + (now - from->run_since_ns));
     WRITE_ONCE(to->run_since_ns, now);
@@ -127,6 +128,23 @@ void task_yield(void)
     irq_restore(flags);
 }
 
+static void (*lockup_hook)(void); /* const after init */
+
+void sched_set_lockup_hook(void (*hook)(void))
+{
+    store_release(&lockup_hook, hook);
+}
+
+/* Counted in slices, not by the clock: a virtual CPU that its host did not run has refused nothing.
+ */
+static void note_refusal(struct run_queue *queue)
+{
+    void (*hook)(void) = load_acquire(&lockup_hook);
+
+    if (++queue->refused == SCHED_LOCKUP_SLICES && hook)
+        hook();
+}
+
 /*
  * Somebody has waited for a while. An idle CPU is woken to take a task away, if there is one; and
  * when the running task has had its slice, it must go. One that cannot be preempted is looked at
@@ -146,6 +164,7 @@ void sched_slice_expired(uint64_t now)
     uint64_t slice_end = queue->current->run_since_ns + SCHED_SLICE_NS;
     if (now >= slice_end) {
         WRITE_ONCE(this_cpu_ptr(preempt_pending)->reschedule, true);
+        note_refusal(queue);
         slice_end = now + SCHED_SLICE_NS;
     }
     timer_slice_set(slice_end);
@@ -210,6 +229,7 @@ void sched_statistics(unsigned int cpu, struct sched_statistics *statistics)
                                              .kicks = READ_ONCE(queue->kicks),
                                              .idle_ns = task_run_ns(queue->idle),
                                              .last_switch_ns = READ_ONCE(queue->last_switch_ns),
+                                             .online_since_ns = queue->online_since_ns,
                                              .ready = READ_ONCE(queue->ready_count),
                                              .current = READ_ONCE(queue->current) };
 }

@@ -109,6 +109,9 @@ void task_put(struct task *task);
 /** task_find() - counted reference to the task with that pid, or NULL. Context: any. */
 struct task *task_find(uint32_t pid);
 
+/** task_next() - counted reference to the task with the smallest pid above @pid, or NULL. Any. */
+struct task *task_next(uint32_t pid);
+
 /** task_cancel() - see wait_queue.h. Context: any. */
 void task_cancel(struct task *task);
 /** task_is_cancelled() - for loops that compute rather than wait: the calling task's flag. */

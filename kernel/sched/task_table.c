@@ -91,6 +91,22 @@ struct task *task_find(uint32_t pid)
     return task;
 }
 
+struct task *task_next(uint32_t pid)
+{
+    struct task *task = NULL;
+
+    irqflags_t flags = spin_lock_irqsave(&table_lock);
+    for (uint32_t key = pid + 1; !task;) {
+        struct rb_node *node = rb_find_ge(&table, &key, compare_to_pid);
+        if (!node)
+            break;
+        task = get_unless_gone(container_of(node, struct task, pid_node));
+        key = pid_of(node) + 1;
+    }
+    spin_unlock_irqrestore(&table_lock, flags);
+    return task;
+}
+
 void task_for_each(bool (*visit)(struct task *task, void *arg), void *arg)
 {
     irqflags_t flags = spin_lock_irqsave(&table_lock);

@@ -16,6 +16,7 @@
 #include "kernel/panic.h"
 #include "kernel/sched/task.h"
 #include "kernel/sync/lock_debug.h"
+#include "kernel/sync/lock_statistics.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 
@@ -123,6 +124,7 @@ static int lock_contended(struct mutex *mutex, uint64_t deadline_ns, enum wait_f
 {
     struct wait_entry entry = { .task = task_current(), .node = LIST_NODE_INIT(entry.node) };
     uintptr_t owner_flags = MUTEX_CONTENDED;
+    uint64_t start = clock_now_ns();
     int error = 0;
 
     for (;;) {
@@ -135,8 +137,10 @@ static int lock_contended(struct mutex *mutex, uint64_t deadline_ns, enum wait_f
             leave_queue_locked(mutex, &entry);
         entry.is_woken = false;
         spin_unlock_irqrestore(&mutex->waiters.lock, flags);
-        if (is_owner || error)
+        if (is_owner || error) {
+            lock_note_wait(mutex->waiters.lock.name, clock_now_ns() - start);
             return is_owner ? 0 : error;
+        }
         error = wait_woken(mutex->waiters.lock.name, &entry.is_woken, deadline_ns, wait_flags);
         owner_flags = MUTEX_CONTENDED | MUTEX_HANDOFF;
     }

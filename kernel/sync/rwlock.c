@@ -13,6 +13,7 @@
 #include "kernel/panic.h"
 #include "kernel/sched/task.h"
 #include "kernel/sync/lock_debug.h"
+#include "kernel/sync/lock_statistics.h"
 #include "lib/atomic.h"
 
 #define CALLER() ((uintptr_t)__builtin_return_address(0))
@@ -151,6 +152,7 @@ static void wait_to_get_in(struct rwlock *lock, uint8_t kind)
                                 .node = LIST_NODE_INIT(entry.node),
                                 .kind = kind };
     uint32_t state_flags = RWLOCK_CONTENDED;
+    uint64_t start = clock_now_ns();
 
     for (;;) {
         /* Also makes sure, after a wait, that the waker is done with the entry. */
@@ -163,12 +165,13 @@ static void wait_to_get_in(struct rwlock *lock, uint8_t kind)
         entry.is_woken = false;
         spin_unlock_irqrestore(&lock->waiters.lock, flags);
         if (is_in)
-            return;
+            break;
         if (wait_woken(lock->waiters.lock.name, &entry.is_woken, DEADLINE_NEVER,
                        WAIT_UNCANCELLABLE) != 0)
             panic("rwlock %s: an endless wait ended", lock->waiters.lock.name);
         state_flags = RWLOCK_CONTENDED | RWLOCK_HANDOFF;
     }
+    lock_note_wait(lock->waiters.lock.name, clock_now_ns() - start);
 }
 
 static void take(struct rwlock *lock, uint8_t kind, uintptr_t caller)

@@ -20,6 +20,7 @@
 #include "kernel/sched/preempt.h"
 #include "kernel/sched/task.h"
 #include "kernel/sync/lock_debug.h"
+#include "kernel/sync/lock_statistics.h"
 
 /* A clock reading costs more than a turn of the loop. */
 #define SPINS_PER_CLOCK_READING 256
@@ -70,7 +71,7 @@ static void __noinline wait_and_take(struct spinlock *lock, uintptr_t caller)
     for (;;) {
         uint16_t owner = READ_ONCE(lock->owner_cpu);
         if (owner == 0 && try_to_take(lock))
-            return;
+            break;
         if (owner != holder) {
             holder = owner;
             start = 0;
@@ -84,6 +85,7 @@ static void __noinline wait_and_take(struct spinlock *lock, uintptr_t caller)
         else if (now - start > SPINLOCK_DEADLOCK_NS)
             report_deadlock(lock, caller);
     }
+    lock_note_wait(lock->name, start ? clock_read_ns() - start : 0);
 }
 
 static __always_inline void take_lock(struct spinlock *lock, bool is_nested, uintptr_t caller)
