@@ -8,6 +8,7 @@ Prints a line per number of CPUs; a failed boot prints its serial log and ends t
 """
 import argparse
 import pathlib
+import re
 import sys
 import tempfile
 
@@ -29,9 +30,12 @@ def boot_once(folder, cpus, config):
 
 
 def online_cpus(guest):
-    """How many CPUs the guest says are online: a line per CPU in `cpu`, "cpu N ..."."""
-    lines = guest.run("cpu").splitlines()
-    return sum(1 for line in lines if line.split()[:1] and line.split()[0].isdigit())
+    """How many CPUs are online, by the word of `cpu` and by its table, a row per CPU."""
+    text = guest.run("cpu")
+    told = int(re.search(r"^(\d+) of \d+ CPUs? online", text, re.MULTILINE)[1])
+    rows = len(re.findall(r"^ *\d+ +\d+ .*\d+ \S+/?\d*$", text, re.MULTILINE))
+    assert rows == told, text
+    return told
 
 
 def main():
