@@ -4,6 +4,7 @@
 #include "kernel/panic.h"
 #include "arch/cpu.h"
 #include "arch/irq.h"
+#include "kernel/irq/ipi.h"
 #include "kernel/sched/preempt.h"
 #include "kernel/sync/spinlock.h"
 #include "kernel/time/clock.h"
@@ -104,6 +105,19 @@ static void panic_deadlock(void) __no_thread_safety_analysis
     compiler_barrier(); /* no jump in place of the call */
 }
 
+static void panic_here(void *arg)
+{
+    (void)arg;
+    panic("every CPU at once");
+}
+
+/* All CPUs at the same moment, the others in interrupt handlers: one reports, all stop. */
+static void panic_everywhere(void)
+{
+    ipi_call_others(panic_here, NULL);
+    panic_here(NULL);
+}
+
 /* For the watchdog of the other CPUs to find. */
 static void panic_stuck(void)
 {
@@ -116,12 +130,13 @@ static const struct {
     const char *name;
     void (*run)(void);
 } ways[] = {
-    { "direct", panic_direct },     { "pagefault", panic_pagefault },
-    { "divzero", panic_divzero },   { "ud", panic_ud },
-    { "stack", panic_stack },       { "null", panic_null },
-    { "nullread", panic_nullread }, { "writecode", panic_writecode },
-    { "execdata", panic_execdata }, { "smash", panic_smash },
-    { "deadlock", panic_deadlock }, { "stuck", panic_stuck },
+    { "direct", panic_direct },         { "pagefault", panic_pagefault },
+    { "divzero", panic_divzero },       { "ud", panic_ud },
+    { "stack", panic_stack },           { "null", panic_null },
+    { "nullread", panic_nullread },     { "writecode", panic_writecode },
+    { "execdata", panic_execdata },     { "smash", panic_smash },
+    { "everywhere", panic_everywhere }, { "deadlock", panic_deadlock },
+    { "stuck", panic_stuck },
 };
 
 static int panic_command(struct shell *shell, int argc, char **argv)
@@ -142,7 +157,7 @@ static int panic_command(struct shell *shell, int argc, char **argv)
 }
 SHELL_COMMAND(panic,
               "panic [direct|pagefault|divzero|ud|stack|null|nullread|writecode|execdata|smash|"
-              "deadlock|stuck]",
+              "everywhere|deadlock|stuck]",
               "break the kernel, to see what it says\n"
               "stuck: a CPU spins with interrupts off until another one's watchdog finds it.",
               panic_command, CMD_NORMAL);

@@ -14,12 +14,18 @@ WAYS = {
     "ud": r"invalid opcode",
     "stack": r"stack overflow: guard page",
     "null": r"null call: execution at address (0x)?0",
+    "nullread": r"null pointer: read of address (0x)?0",
+    "writecode": r"W\^X violation: write of address 0x[0-9a-f]+, which is read-only",
+    "smash": r"stack smashed",
+    "everywhere": r"every CPU at once",
     "deadlock": r"deadlock|panic command",
     "stuck": r"CPU \d+.*(stuck|lockup)",
 }
 # a function that must be in the backtrace of the CPU that went wrong
 CULPRITS = {"direct": "panic_direct", "pagefault": "panic_pagefault", "divzero": "panic_divzero",
-            "ud": "panic_ud", "stack": "recurse", "null": "panic_null", "deadlock": "panic_deadlock",
+            "ud": "panic_ud", "stack": "recurse", "null": "panic_null",
+            "nullread": "panic_nullread", "writecode": "panic_writecode", "smash": "panic_smash",
+            "everywhere": "panic_here", "deadlock": "panic_deadlock",
             "stuck": "panic_stuck"}
 EXIT_PANIC = 37  # (EMULATOR_EXIT_PANIC << 1) | 1
 
