@@ -37,6 +37,11 @@ multiboot2_header:
     .short 1, 0
     .long 16
     .long 1, 6
+    /* A framebuffer of any size is welcome, and none too: UEFI has no text mode, BIOS stays in it. */
+    .balign 8
+    .short 5, 1
+    .long 20
+    .long 0, 0, 0
     /* End of tags. */
     .balign 8
     .short 0, 0

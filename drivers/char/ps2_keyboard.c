@@ -6,7 +6,7 @@
 #include "drivers/char/console.h"
 #include "drivers/char/i8042.h"
 #include "drivers/char/keymap.h"
-#include "drivers/char/vga_text.h"
+#include "drivers/char/screen_console.h"
 #include "kernel/init.h"
 #include "kernel/irq/irq.h"
 #include "kernel/log.h"
@@ -69,7 +69,7 @@ static int keyboard_init(void)
 {
     struct irq *irq;
 
-    console = vga_text_console();
+    console = screen_console();
     if (!console)
         return 0;
     if (i8042_init_keyboard()) {

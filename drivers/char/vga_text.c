@@ -1,21 +1,17 @@
 /*
- * VGA text mode, 80 by 25: a console of the log, and with the keyboard a console for a person.
+ * VGA text mode, 80 by 25.
  *
  * Present unless the firmware gave us a framebuffer or says that there is no VGA, and when the CRT
  * controller's registers and the memory at 0xb8000 remember what is written to them.
  *
  * Spec: IBM VGA; registers of the CRT controller 0x0a, 0x0b, 0x0e, 0x0f.
  */
-#include "drivers/char/vga_text.h"
-
 #include "acpi/acpi.h"
 #include "arch/io.h"
-#include "drivers/char/console.h"
-#include "drivers/char/text_screen.h"
+#include "drivers/char/screen_console.h"
 #include "kernel/boot/boot_info.h"
 #include "kernel/init.h"
 #include "kernel/log.h"
-#include "kernel/sync/spinlock.h"
 #include "mm/vm.h"
 
 #define TEXT_BASE         0xb8000
@@ -30,8 +26,6 @@
 #define CURSOR_FIRST_LINE 14 /* an underline; bit 5 clear: shown */
 #define CURSOR_LAST_LINE  15
 
-static DEFINE_SPINLOCK(vga_lock, "vga", LOCK_RANK_CONSOLE);
-static struct text_screen screen __guarded_global(vga_lock);
 static struct text_cell cells[ROWS * COLUMNS];
 static volatile uint16_t *memory; /* const after vga_init() */
 
@@ -80,69 +74,6 @@ static const struct text_screen_ops screen_ops = {
     .cursor = show_cursor,
 };
 
-/* ---- consoles ------------------------------------------------------------------------------ */
-
-#define COLOUR_LIGHT_RED  12
-#define COLOUR_YELLOW     14
-#define COLOUR_LIGHT_GREY 7
-#define COLOUR_DARK_GREY  8
-
-static void write_log_line(enum log_level level, const char *text, size_t length)
-    __must_hold(vga_lock)
-{
-    static const uint8_t colours[] = { [LOG_ERROR] = COLOUR_LIGHT_RED,
-                                       [LOG_WARNING] = COLOUR_YELLOW,
-                                       [LOG_INFO] = COLOUR_LIGHT_GREY,
-                                       [LOG_DEBUG] = COLOUR_DARK_GREY };
-
-    text_screen_set_colour(&screen, colours[level]);
-    text_screen_write(&screen, text, length);
-    text_screen_set_colour(&screen, COLOUR_LIGHT_GREY);
-}
-
-static void log_line(struct log_console *console, enum log_level level, const char *text,
-                     size_t length)
-{
-    (void)console;
-    irqflags_t flags = spin_lock_irqsave(&vga_lock);
-    write_log_line(level, text, length);
-    spin_unlock_irqrestore(&vga_lock, flags);
-}
-
-static void log_line_panic(struct log_console *console, enum log_level level, const char *text,
-                           size_t length) __no_thread_safety_analysis
-{
-    (void)console;
-    write_log_line(level, text, length);
-}
-
-static struct log_console vga_log = {
-    .name = "vga",
-    .write = log_line,
-    .write_panic = log_line_panic,
-};
-
-/* A row at a time, so that interrupts are not off for long. */
-static void screen_write(struct console *console, const char *text, size_t length)
-{
-    (void)console;
-    while (length > 0) {
-        size_t piece = MIN_T(size_t, length, COLUMNS);
-        irqflags_t flags = spin_lock_irqsave(&vga_lock);
-        text_screen_write(&screen, text, piece);
-        spin_unlock_irqrestore(&vga_lock, flags);
-        text += piece;
-        length -= piece;
-    }
-}
-
-static struct console vga_console = { .name = "vga", .write = screen_write, .columns = COLUMNS };
-
-struct console *vga_text_console(void)
-{
-    return memory ? &vga_console : NULL;
-}
-
 /* ---- life ---------------------------------------------------------------------------------- */
 
 /* The memory alone proves nothing: on a machine without a VGA there may be RAM at that address. */
@@ -186,10 +117,7 @@ static int vga_init(void)
     memory = base;
     crtc_write(CRTC_CURSOR_TOP, CURSOR_FIRST_LINE);
     crtc_write(CRTC_CURSOR_END, CURSOR_LAST_LINE);
-    irqflags_t flags = spin_lock_irqsave(&vga_lock);
-    text_screen_init(&screen, &screen_ops, ROWS, COLUMNS, cells);
-    spin_unlock_irqrestore(&vga_lock, flags);
-    log_console_register(&vga_log);
+    screen_console_start(&screen_ops, ROWS, COLUMNS, cells);
     return 0;
 }
 INIT_HOOK(vga_init, INIT_CORE);

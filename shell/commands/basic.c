@@ -10,6 +10,8 @@
 
 /* ---- help ---------------------------------------------------------------------------------- */
 
+#define USAGE_WIDTH 26
+
 static int compare_commands(const void *a, const void *b, void *context)
 {
     const struct shell_command *const *first = a;
@@ -17,6 +19,18 @@ static int compare_commands(const void *a, const void *b, void *context)
 
     (void)context;
     return strcmp((*first)->name, (*second)->name);
+}
+
+/* Usage and what it is for, in two columns; a long usage has a line to itself. */
+static void list_command(struct shell *shell, const struct shell_command *command)
+{
+    int help_length = (int)strcspn(command->help, "\n");
+
+    if (strlen(command->usage) > USAGE_WIDTH)
+        shell_printf(shell, "%s\n%-*s", command->usage, USAGE_WIDTH, "");
+    else
+        shell_printf(shell, "%-*s", USAGE_WIDTH, command->usage);
+    shell_printf(shell, " %.*s\n", help_length, command->help);
 }
 
 static int list_commands(struct shell *shell)
@@ -30,10 +44,8 @@ static int list_commands(struct shell *shell)
     }
     memcpy(sorted, registry_begin(shell_command), count * sizeof(sorted[0]));
     sort(sorted, count, sizeof(sorted[0]), compare_commands, NULL);
-    for (size_t i = 0; i < count; i++) {
-        int first_line = (int)strcspn(sorted[i]->help, "\n");
-        shell_printf(shell, "%-28s %.*s\n", sorted[i]->usage, first_line, sorted[i]->help);
-    }
+    for (size_t i = 0; i < count; i++)
+        list_command(shell, sorted[i]);
     kfree(sorted);
     return 0;
 }
