@@ -19,7 +19,7 @@
 #define COLUMNS_MIN      20
 #define ROWS_MIN         4
 #define COLUMNS_MAX      240
-#define HEIGHT_PER_SCALE 1200 /* pixels: on screens of twice this and more, glyphs are doubled */
+#define HEIGHT_PER_SCALE 1080 /* pixels: on screens of twice this and more, glyphs are doubled */
 #define CURSOR_ROWS      2    /* an underline */
 #define BYTES_MAX        4    /* of a pixel */
 

@@ -1,0 +1,61 @@
+"""The screen under UEFI: log and shell drawn on the GOP framebuffer, read back cell by cell."""
+import re
+import time
+
+import pytest
+
+from nos import framebuffer
+
+YELLOW, GREY = (255, 255, 85), (170, 170, 170)
+
+
+def wait_text(guest, pattern, seconds=30):
+    """Wait until the text of the screen matches; return its lines."""
+    end = time.monotonic() + seconds
+    while True:
+        guest.screenshot(guest.folder / "screen.png")
+        lines = framebuffer.read_text(guest.folder / "screen.png")
+        text = "\n".join(line for line, _ in lines)
+        if re.search(pattern, text):
+            return lines
+        assert time.monotonic() < end, f"{pattern!r} is not on the screen:\n{text}"
+        time.sleep(0.1)  # nothing tells of a change of the screen
+
+
+def uefi(**options):
+    return dict(boot="iso", uefi=True, memory="256", cpus=2, **options)
+
+
+def test_log_and_shell_are_drawn(boot):
+    guest = boot(**uefi(append="nonsense=1"))
+    lines = wait_text(guest, r"(?m)^\$$")
+    texts = [text for text, _ in lines]
+    assert any("smp: 2 CPUs online" in text for text in texts)
+    assert not any("\ufffd" in text for text in texts)
+    warnings = [colours for text, colours in lines if "WARNING parameter: unknown: nonsense=1" in text]
+    assert warnings and all(colour in (YELLOW, (0, 0, 0)) for colour in warnings[0])
+    guest.type_keys('version ; echo "@~{}|"\n')
+    wait_text(guest, r'\$ version ; echo "@~\{\}\|"\nnos 0\.1 .*\n(.*\n)?@~\{\}\|\n\$')
+    assert "nos 0.1" in guest.run("version")  # the serial line works at the same time
+    guest.poweroff()
+
+
+def test_scrolling_and_cls(boot):
+    guest = boot(**uefi())
+    wait_text(guest, r"(?m)^\$$")
+    guest.type_keys("help\nhelp\nversion\n")
+    lines = wait_text(guest, r"\$ version\nnos 0\.1 .*\n(.*\n)?\$\n*$")
+    assert lines[-1][0] == "$" or lines[-2][0] == "$"
+    guest.type_keys("cls\n")
+    wait_text(guest, r"\A\$\n+\Z")
+
+
+@pytest.mark.parametrize("console, on_screen, on_line", [("vga", True, False), ("serial", False, True)])
+def test_console_parameter(start, console, on_screen, on_line):
+    guest = start(**uefi(append=f"console={console}"))
+    if on_screen:
+        wait_text(guest, r"(?m)^\$$", seconds=90)
+    if on_line:
+        guest.wait_prompt()
+        assert not any(text.startswith("$") for text, _ in wait_text(guest, "smp: 2 CPUs"))
+    assert ("\n$ " in guest.log) == on_line
