@@ -202,8 +202,10 @@ void block_device_put(struct block_device *device)
     if (whole != device) {
         partition_free(device);
         block_device_put(whole);
-    } else if (device->ops->release) {
-        device->ops->release(device);
+    } else {
+        timer_stop_sync(&device->deadline_timer); /* nothing is in flight, it only has not fired */
+        if (device->ops->release)
+            device->ops->release(device);
     }
 }
 

@@ -185,7 +185,7 @@ static void check_inode_group(struct nanofs_fsck *fsck, uint32_t group)
 /* ---- names ---------------------------------------------------------------------------------- */
 
 static __noinline void check_ancestors(struct nanofs_fsck *fsck, uint32_t number,
-                            const struct nanofs_disk_inode *first)
+                                       const struct nanofs_disk_inode *first)
 {
     struct nanofs_disk_inode disk = *first;
     unsigned int depth = 0;

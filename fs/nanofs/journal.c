@@ -95,30 +95,29 @@ void nanofs_end(struct nanofs *fs) __no_thread_safety_analysis
 
 /* ---- freeze --------------------------------------------------------------------------------- */
 
-/* Stores the inodes that have changed; they move to @stored, with their references. */
+/* Stores the inodes that have changed. Their references go to @stored, since dropping one may take
+ * long; from here on a change lists the inode for the next commit. */
 static void store_inodes(struct nanofs *fs, struct list *stored)
 {
     struct nanofs_inode *inode;
 
     mutex_lock(&fs->list_lock);
-    list_splice(stored, &fs->unstored);
+    while ((inode = list_entry(list_front(&fs->unstored), struct nanofs_inode, store_node))) {
+        list_remove(&inode->store_node);
+        list_push_back(stored, &inode->stored_node);
+    }
     mutex_unlock(&fs->list_lock);
-    list_for_each_entry(inode, stored, store_node)
+    list_for_each_entry(inode, stored, stored_node)
         nanofs_inode_store(inode);
 }
 
-static void put_inodes(struct nanofs *fs, struct list *stored)
+static void put_inodes(struct list *stored)
 {
-    for (;;) {
-        struct nanofs_inode *inode;
+    while (!list_is_empty(stored)) {
+        struct nanofs_inode *inode =
+            list_entry(list_front(stored), struct nanofs_inode, stored_node);
 
-        mutex_lock(&fs->list_lock);
-        inode = list_entry(list_front(stored), struct nanofs_inode, store_node);
-        if (inode)
-            list_remove(&inode->store_node);
-        mutex_unlock(&fs->list_lock);
-        if (!inode)
-            break;
+        list_remove(&inode->stored_node);
         vnode_put(&inode->vnode);
     }
 }
@@ -430,7 +429,7 @@ int nanofs_commit(struct nanofs *fs)
             fs->changes_committed = 0; /* there is more: another round */
             error = 0;
         }
-        put_inodes(fs, &stored);
+        put_inodes(&stored);
     }
     if (!error && atomic_load(&fs->failure))
         error = failure(fs);

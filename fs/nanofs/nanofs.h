@@ -219,6 +219,7 @@ struct nanofs_inode {
     uint32_t read_window;         /* pages of read-ahead; a hint */
     struct list_node data_node;   /* in fs->dirty_files; guarded by list_lock; holds a reference */
     struct list_node store_node;  /* in fs->unstored; the same */
+    struct list_node stored_node; /* in a commit, after it was stored; commit_lock */
     struct list_node zombie_node; /* in fs->zombies; holds a reference */
     bool is_orphan;               /* in the orphan directory; guarded by the vnode's lock */
 };

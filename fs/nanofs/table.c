@@ -277,6 +277,7 @@ static struct nanofs_inode *inode_alloc(struct nanofs *fs, uint32_t number, enum
     rbtree_init(&inode->dirty_pages);
     list_node_init(&inode->data_node);
     list_node_init(&inode->store_node);
+    list_node_init(&inode->stored_node);
     list_node_init(&inode->zombie_node);
     return inode;
 }

@@ -46,7 +46,7 @@ enum task_park {
 #define TASK_AFFINITY_WORDS (CPU_MAX / 64)
 
 /* A mutex or rwlock that a task holds; debug builds only, for the check of ranks. */
-#define TASK_HELD_MAX 8
+#define TASK_HELD_MAX 12 /* a rename over a file in use holds ten */
 struct held_sleep_lock {
     const void *lock;
     const char *name;
