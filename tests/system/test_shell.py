@@ -23,7 +23,7 @@ def test_words_quotes_and_status(boot):
 
 def test_redirection(boot):
     guest = boot()
-    guest.run("mount ramfs /tmp")
+    guest.run("mkdir /tmp; mount ramfs /tmp")
     guest.run("echo first > /tmp/file; echo second >> /tmp/file")
     assert guest.run("cat /tmp/file").split() == ["first", "second"]
     guest.run("version > /tmp/file")
