@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/host/host_internal.h"
+
 #ifndef __has_feature /* gcc has none, and says __SANITIZE_ADDRESS__ instead */
 #define __has_feature(feature) 0
 #endif
@@ -28,6 +30,7 @@
 #error "arch/host switches stacks on x86-64 only"
 #endif
 
+/* Lies at the upper end of the stack. */
 struct host_fiber {
     void *fake_stack; /* the sanitizer's, while not running */
     const void *stack_base;
@@ -52,6 +55,9 @@ __asm__(".text\n"
         "    ret\n");
 
 #define SAVED_REGISTERS 6
+
+/* How deep a test may have been on the main stack when a panic elsewhere cut it short. */
+#define ABANDONED_FRAMES_MAX (256 * 1024)
 
 static void find_main_stack(void)
 {
@@ -80,12 +86,10 @@ static void __noreturn fiber_start(void)
 void context_init(struct context *context, void *stack_base, size_t stack_size,
                   void (*entry)(void *arg), void *arg)
 {
-    struct host_fiber *fiber = context->private ? context->private : malloc(sizeof(*fiber));
-    uintptr_t top = ((uintptr_t)stack_base + stack_size) & ~(uintptr_t)15;
+    struct host_fiber *fiber = (struct host_fiber *)((uintptr_t)stack_base + stack_size) - 1;
+    uintptr_t top = (uintptr_t)fiber & ~(uintptr_t)15;
     uintptr_t *frame = (uintptr_t *)top - (SAVED_REGISTERS + 2);
 
-    if (!fiber)
-        abort();
     unpoison(stack_base, stack_size); /* what frames of a task before it left there */
     *fiber = (struct host_fiber){ NULL, stack_base, stack_size, entry, arg };
     memset(frame, 0, (SAVED_REGISTERS + 2) * sizeof(*frame));
@@ -116,8 +120,21 @@ void context_destroy(struct context *context)
     if (!fiber || fiber == &main_fiber)
         return;
     unpoison(fiber->stack_base, fiber->stack_size);
-    free(fiber);
     context->private = NULL;
+}
+
+__attribute__((no_sanitize_address)) void host_context_back_on_main_stack(void)
+{
+    const char *here = __builtin_frame_address(0);
+    size_t below;
+
+    find_main_stack();
+    start_switch(NULL, main_fiber.stack_base, main_fiber.stack_size);
+    finish_switch(NULL);
+    below = (size_t)(here - (const char *)main_fiber.stack_base);
+    if (below > ABANDONED_FRAMES_MAX)
+        below = ABANDONED_FRAMES_MAX;
+    unpoison(here - below, below);
 }
 
 void context_boot_stack(uintptr_t *stack_base, size_t *stack_size)

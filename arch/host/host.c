@@ -161,20 +161,8 @@ static void start_log(void)
     is_registered = true;
 }
 
-static bool destroy_context(struct task *task, void *arg)
-{
-    (void)arg;
-    context_destroy(&task->context);
-    return true;
-}
-
 void host_kernel_start(void)
 {
-    static bool was_started;
-
-    if (was_started)
-        task_for_each(destroy_context, NULL);
-    was_started = true;
     percpu_reset();
     host_interrupts_reset();
     host_clock_reset();
@@ -338,5 +326,6 @@ void host_expect_panic(void (*function)(void *arg), void *arg, const char *text)
         expected_text = NULL;
         host_fail("no panic with \"%s\" came", text);
     }
+    host_context_back_on_main_stack();
     expected_text = NULL;
 }

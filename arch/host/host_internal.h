@@ -9,6 +9,10 @@
 
 struct context;
 
+/* context.c */
+/** host_context_back_on_main_stack() - after a jump there from whatever task's stack. */
+void host_context_back_on_main_stack(void);
+
 /* clock.c */
 void host_clock_reset(void);
 /** host_clock_deliver_event() - run the timer's interrupt if its time has come. Was it? */

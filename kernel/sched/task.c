@@ -121,6 +121,7 @@ static struct task *graveyard_take(void)
 
 void task_set_reaper(struct task *task) __no_thread_safety_analysis /* nobody else yet */
 {
+    spin_lock_init(&graveyard_lock, "graveyard", LOCK_RANK_TASK);
     list_init(&graveyard);
     reaper = task;
 }

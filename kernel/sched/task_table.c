@@ -33,14 +33,12 @@ static int compare_to_pid(const void *key, const struct rb_node *node)
     return pid < pid_of(node) ? -1 : pid > pid_of(node);
 }
 
-void task_table_init(void)
+void task_table_init(void) __no_thread_safety_analysis /* nobody else yet */
 {
-    irqflags_t flags = spin_lock_irqsave(&table_lock);
-
+    spin_lock_init(&table_lock, "task_table", LOCK_RANK_TASK_TABLE);
     rbtree_init(&table);
     last_pid = 0;
     count = 0;
-    spin_unlock_irqrestore(&table_lock, flags);
 }
 
 int task_table_insert(struct task *task)
