@@ -9,6 +9,7 @@
 #include "arch/cpu.h"
 #include "arch/crash.h"
 #include "arch/irq.h"
+#include "arch/percpu.h"
 #include "arch/smp.h"
 #include "kernel/log.h"
 #include "kernel/panic_internal.h"
@@ -28,6 +29,9 @@ static struct {
     atomic_bool is_answered;
     struct cpu_snapshot snapshot; /* written by the CPU that answers */
 } request;
+
+/* NMIs on their way to this CPU whose request has been taken back: nobody waits for an answer. */
+static DEFINE_PER_CPU(atomic_uint, withdrawn_nmis);
 
 size_t backtrace_here(uintptr_t *addresses, size_t count)
 {
@@ -54,9 +58,20 @@ static bool answer_request(const struct cpu_registers *registers)
     return true;
 }
 
+static bool is_withdrawn(void)
+{
+    atomic_uint *withdrawn = this_cpu_ptr(withdrawn_nmis);
+
+    if (atomic_load(withdrawn) == 0)
+        return false;
+    /* Two NMIs that were pending together have come as one. */
+    atomic_store(withdrawn, 0);
+    return true;
+}
+
 void nmi_handler(const struct cpu_registers *registers)
 {
-    if (panic_stop_if_asked(registers) || answer_request(registers))
+    if (panic_stop_if_asked(registers) || answer_request(registers) || is_withdrawn())
         return;
 
     struct crash_registers kept;
@@ -86,8 +101,10 @@ static bool wait_for_answer(unsigned int cpu)
     unsigned int asked = cpu + 1;
 
     while (!atomic_load_acquire(&request.is_answered)) {
-        if (clock_now_ns() > deadline && atomic_cmpxchg(&request.asked_cpu, &asked, 0))
+        if (clock_now_ns() > deadline && atomic_cmpxchg(&request.asked_cpu, &asked, 0)) {
+            atomic_fetch_add(per_cpu_ptr(withdrawn_nmis, cpu), 1);
             return false;
+        }
         asked = cpu + 1;
         cpu_relax();
     }

@@ -3,9 +3,9 @@
  *
  * Every CPU has a slow timer that notes its heartbeat and looks at the next CPU's. A beat that is
  * late may mean no more than that an emulator did not run that CPU; so it is sent an NMI. One that
- * answers, twice, from code with interrupts off, is stuck, and the kernel ends with a panic, whose
- * report has its backtrace. One that answers with interrupts on has a task that holds off
- * preemption, or softirqs without end: that is named in the log, once. One CPU alone cannot see
+ * answers, three times running, from code with interrupts off, is stuck, and the kernel ends with a
+ * panic, whose report has its backtrace. One that answers with interrupts on has a task that holds
+ * off preemption, or softirqs without end: that is named in the log, once. One CPU alone cannot see
  * itself: a deadlocked spinlock is found by its own count (kernel/sync/spinlock.c).
  */
 #include "arch/cpu.h"
@@ -22,7 +22,8 @@
 
 #define WATCH_PERIOD_NS (2 * NS_PER_S)
 #define LATE_NS         (5 * NS_PER_S)
-#define STRIKES_MAX     2
+#define SOFT_LATE_NS    (10 * NS_PER_S)
+#define STRIKES_MAX     3
 
 struct watchdog {
     struct timer timer;
@@ -52,7 +53,7 @@ static const char *name_of(const struct task *task)
 static void report_soft_lockup(unsigned int cpu, struct watchdog *dog,
                                const struct cpu_snapshot *snapshot, uint64_t late_ns)
 {
-    if (dog->is_reported)
+    if (dog->is_reported || late_ns < SOFT_LATE_NS)
         return;
     dog->is_reported = true;
     dog->soft_lockups++;
@@ -71,6 +72,7 @@ static void look_at_late_cpu(unsigned int cpu, struct watchdog *dog, uint64_t la
         return;
     }
     if (snapshot.interrupts_were_on) {
+        dog->strikes = 0;
         report_soft_lockup(cpu, dog, &snapshot, late_ns);
         return;
     }
