@@ -60,6 +60,7 @@ enum block_device_flags {
     BLOCK_DEVICE_READ_ONLY = 1u << 0,
     BLOCK_DEVICE_WRITE_CACHE = 1u << 1, /* without it BLOCK_FLUSH completes at once */
     BLOCK_DEVICE_PARTITION = 1u << 2,
+    BLOCK_DEVICE_FUA = 1u << 3, /* it carries out BLOCK_FUA itself; else a flush follows */
 };
 
 struct block_statistics { /* all atomic; statistics only */
@@ -128,10 +129,15 @@ void block_device_recover(struct block_device *device);
 struct block_poll {
     struct list_node node; /* guarded by its CPU's list, interrupts off */
     bool is_scheduled;     /* atomic */
+    unsigned int runs;     /* atomic: under way */
     void (*run)(struct block_poll *poll);
 };
 void block_poll_init(struct block_poll *poll, void (*run)(struct block_poll *poll));
 void block_poll_schedule(struct block_poll *poll); /* Context: any */
+/** block_poll_cancel() - no run is due or under way; the caller has seen to it that none comes.
+ * Task.
+ */
+void block_poll_cancel(struct block_poll *poll);
 
 /** block_device_find() - counted reference by name, NULL if there is none. Context: any. */
 struct block_device *block_device_find(const char *name);

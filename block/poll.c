@@ -6,6 +6,9 @@
 #include "block/block_device.h"
 #include "kernel/init.h"
 #include "kernel/irq/softirq.h"
+#include "kernel/time/clock.h"
+
+#define POLL_WAIT_NS (10 * NS_PER_US)
 
 /* Polls due on this CPU; touched with interrupts off by that CPU alone. */
 static DEFINE_PER_CPU(struct list, scheduled_polls);
@@ -14,6 +17,7 @@ void block_poll_init(struct block_poll *poll, void (*run)(struct block_poll *pol
 {
     list_node_init(&poll->node);
     poll->is_scheduled = false;
+    poll->runs = 0;
     poll->run = run;
 }
 
@@ -51,9 +55,19 @@ static void run_polls(void)
 
     while ((poll = next_poll()) != NULL) {
         /* Before the work: an interrupt during it schedules another turn, here or elsewhere. */
+        __atomic_add_fetch(&poll->runs, 1, __ATOMIC_RELAXED);
         __atomic_store_n(&poll->is_scheduled, false, __ATOMIC_RELEASE);
         poll->run(poll);
+        __atomic_sub_fetch(&poll->runs, 1, __ATOMIC_RELEASE);
     }
+}
+
+void block_poll_cancel(struct block_poll *poll)
+{
+    /* is_scheduled first: its run counts itself before it is cleared */
+    while (__atomic_load_n(&poll->is_scheduled, __ATOMIC_ACQUIRE) ||
+           __atomic_load_n(&poll->runs, __ATOMIC_ACQUIRE) > 0)
+        clock_busy_wait_ns(POLL_WAIT_NS); /* softirqs, which do not sleep */
 }
 
 static int block_poll_start(void)

@@ -85,6 +85,13 @@ void pci_enable(struct pci_device *device)
     pci_write16(device, PCI_COMMAND, command);
 }
 
+void pci_disable_bus_master(struct pci_device *device)
+{
+    uint16_t command = pci_read16(device, PCI_COMMAND);
+
+    pci_write16(device, PCI_COMMAND, (uint16_t)(command & ~PCI_COMMAND_BUS_MASTER));
+}
+
 void *pci_map_bar(const struct pci_device *device, unsigned int bar, uint64_t offset, size_t length)
 {
     const struct pci_bar *b = &device->bars[bar];

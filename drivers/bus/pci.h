@@ -104,6 +104,9 @@ unsigned int pci_find_capability(const struct pci_device *device, uint8_t id, un
 /** pci_enable() - decode memory and I/O, be a bus master. */
 void pci_enable(struct pci_device *device);
 
+/** pci_disable_bus_master() - the device cannot reach memory any more. */
+void pci_disable_bus_master(struct pci_device *device);
+
 /**
  * pci_map_bar() - registers of a memory BAR, uncached; unmapped by vm_unmap_device()
  * Return: NULL when the BAR is absent, unassigned, an I/O BAR or shorter than @offset + @length.
