@@ -23,9 +23,10 @@
 /* What a driver implements. All are called with interrupts as they are, never with queue locks. */
 struct block_device_ops {
     /*
-     * Put one request in the device's ring; within the limits below. No doorbell yet if the device
-     * has @kick. Context: any. Return: 0 accepted (block_complete() will follow); -EBUSY ring full
-     * (the block layer retries after a completion, from softirq); other: the request's error.
+     * Put one request in the device's ring; within the limits below. BLOCK_FLUSH has no data,
+     * whatever the request's segments say (FUA). No doorbell yet if the device has @kick. Context:
+     * any. Return: 0 accepted (block_complete() will follow); -EBUSY ring full (the block layer
+     * retries after a completion, from softirq); other: the request's error.
      */
     int (*submit)(struct block_device *device, struct block_request *request);
     /* Optional: tell the device that requests were put in the ring. Context: any. */

@@ -168,23 +168,34 @@ int block_partition_register(struct block_device *partition, struct block_device
     return error;
 }
 
-void block_device_remove(struct block_device *device)
+/* One of @whole's entries, out of the table and marked as gone; NULL when none is left. */
+static struct block_device *take_from_table(struct block_device *whole)
 {
-    struct block_device *partition;
-    struct list gone = LIST_INIT(gone);
     irqflags_t flags = spin_lock_irqsave(&table_lock);
+    struct block_device *entry, *found = NULL;
 
-    list_for_each_entry_safe(partition, &table, table_node) {
-        if (partition->whole != device)
-            continue;
-        __atomic_store_n(&partition->is_gone, true, __ATOMIC_RELEASE);
-        list_remove(&partition->table_node);
-        list_push_back(&gone, &partition->table_node);
+    list_for_each_entry(entry, &table, table_node)
+        if (entry->whole == whole) {
+            found = entry;
+            break;
+        }
+    if (found) {
+        __atomic_store_n(&found->is_gone, true, __ATOMIC_RELEASE);
+        list_remove(&found->table_node);
     }
     spin_unlock_irqrestore(&table_lock, flags);
+    return found;
+}
+
+void block_device_remove(struct block_device *device)
+{
+    struct block_device *entry;
+
+    block_device_get(device); /* its entry's own reference goes below */
+    while ((entry = take_from_table(device)) != NULL)
+        block_device_put(entry);
     block_queue_fail(device);
-    while (!list_is_empty(&gone))
-        block_device_put(container_of(list_pop_front(&gone), struct block_device, table_node));
+    block_device_put(device);
 }
 
 struct block_device *block_device_get(struct block_device *device)

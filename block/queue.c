@@ -16,10 +16,27 @@
 
 #include "kernel/init.h"
 #include "kernel/log.h"
+#include "kernel/parameter.h"
 #include "kernel/sched/task.h"
 #include "lib/errno.h"
+#include "lib/parse.h"
 
-#define TRIES_MAX 4 /* times a request is sent, over recoveries */
+#define TRIES_MAX           4 /* times a request is sent, over recoveries */
+#define TIMEOUT_SECONDS_MAX 3600
+
+static uint64_t timeout_ns = BLOCK_TIMEOUT_NS; /* const after the parameters are read */
+
+static int timeout_parameter(const char *value)
+{
+    uint64_t seconds;
+
+    if (parse_u64(value, &seconds) || seconds == 0 || seconds > TIMEOUT_SECONDS_MAX)
+        return -EINVAL;
+    timeout_ns = seconds * NS_PER_S;
+    return 0;
+}
+PARAMETER(block_timeout, "block.timeout", "SECONDS (1 to 3600)",
+          "when a request of a disk is overdue, and the disk is reset", timeout_parameter);
 
 static void deadline_passed(struct timer *timer);
 
@@ -46,8 +63,40 @@ static void count_submitted(struct block_request *request)
         __atomic_fetch_add(&s->write_sectors, request->sectors, __ATOMIC_RELAXED);
 }
 
+static bool has_native_fua(const struct block_device *device)
+{
+    return !(device->flags & BLOCK_DEVICE_WRITE_CACHE) || device->flags & BLOCK_DEVICE_FUA;
+}
+
+unsigned int block_piece_flags(const struct block_request *request)
+{
+    return has_native_fua(request->device) ? request->flags : request->flags & ~BLOCK_FUA;
+}
+
+static bool needs_flush(const struct block_request *request)
+{
+    return request->operation == BLOCK_WRITE && request->flags & BLOCK_FUA &&
+           !has_native_fua(request->device);
+}
+
+/* The written data of @request to stable storage, by the same request. */
+static void flush_after_write(struct block_request *request)
+{
+    request->operation = BLOCK_FLUSH;
+    request->is_flushing = true;
+    request->tries = 0;
+    __atomic_fetch_add(&request->device->statistics.flushes, 1, __ATOMIC_RELAXED);
+    block_queue_add(request);
+}
+
 void block_end_request(struct block_request *request, int error)
 {
+    if (!error && needs_flush(request)) {
+        flush_after_write(request);
+        return;
+    }
+    if (request->is_flushing)
+        request->operation = BLOCK_WRITE; /* as the caller left it */
     if (error)
         __atomic_fetch_add(&request->device->statistics.errors, 1, __ATOMIC_RELAXED);
     request->error = error;
@@ -81,8 +130,9 @@ void block_submit(struct block_request *request)
 
     request->submitted_ns = clock_now_ns();
     request->tries = 0;
+    request->is_flushing = false;
     if (!request->deadline_ns)
-        request->deadline_ns = request->submitted_ns + BLOCK_TIMEOUT_NS;
+        request->deadline_ns = request->submitted_ns + timeout_ns;
     count_submitted(request);
     bool is_nothing = request->operation == BLOCK_FLUSH
                           ? !(device->flags & BLOCK_DEVICE_WRITE_CACHE)

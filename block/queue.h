@@ -17,8 +17,14 @@ void block_queue_fail(struct block_device *device);
  */
 void block_queue_add(struct block_request *request);
 
-/** block_end_request() - count and hand back to the caller. */
+/**
+ * block_end_request() - count and hand back to the caller
+ * A BLOCK_FUA write on a disk that knows only flushes is followed by one first.
+ */
 void block_end_request(struct block_request *request, int error);
+
+/** block_piece_flags() - of the requests that together carry out @request. */
+unsigned int block_piece_flags(const struct block_request *request);
 
 /** block_fits() - can the device take @request as it is? (block/split.c) */
 bool block_fits(const struct block_request *request);

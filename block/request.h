@@ -44,7 +44,7 @@ struct block_request {
     uint64_t sectors;                       /* 0 for BLOCK_FLUSH */
     const struct scatter_segment *segments; /* data; their lengths add up to sectors * 512 */
     size_t segment_count;
-    uint64_t deadline_ns; /* absolute; 0: BLOCK_TIMEOUT_NS from submission */
+    uint64_t deadline_ns; /* absolute; 0: after the time of block.timeout=, BLOCK_TIMEOUT_NS */
     /* Called once, in softirq or task context, interrupts on: must not sleep. */
     void (*complete)(struct block_request *request);
     void *context; /* the caller's */
@@ -58,6 +58,7 @@ struct block_request {
     uint64_t submitted_ns;
     lba_t device_lba; /* on the whole disk */
     uint8_t tries;
+    bool is_flushing; /* the data is written; the flush that BLOCK_FUA asks for is under way */
 };
 
 #define BLOCK_TIMEOUT_NS (30ULL * 1000000000)
@@ -98,6 +99,12 @@ static inline int __must_check block_write(struct block_device *device, lba_t lb
 {
     return block_transfer(device, BLOCK_WRITE, lba, sectors, (void *)buffer, 0);
 }
+
+/**
+ * block_discard() - the sectors' contents are no longer wanted. Context: task.
+ * Return: 0; -ENOTSUP the device has no use for it.
+ */
+int __must_check block_discard(struct block_device *device, lba_t lba, uint64_t sectors);
 
 /** block_flush() - returns when everything written before is on stable storage. Context: task. */
 int __must_check block_flush(struct block_device *device);

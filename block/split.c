@@ -183,7 +183,7 @@ static struct piece *new_piece(struct split *split, const struct cursor *cursor)
     piece->split = split;
     piece->request.device = parent->device;
     piece->request.operation = parent->operation;
-    piece->request.flags = parent->flags;
+    piece->request.flags = block_piece_flags(parent);
     piece->request.lba = parent->lba + cursor->sector;
     piece->request.device_lba = parent->device_lba + cursor->sector;
     piece->request.deadline_ns = parent->deadline_ns;
@@ -267,7 +267,7 @@ static int transfer_blocks(const struct block_request *request, enum block_opera
                            lba_t lba, uint64_t sectors, void *buffer)
 {
     return block_transfer(request->device->whole, operation, lba, sectors, buffer,
-                          operation == BLOCK_WRITE ? request->flags : 0);
+                          operation == BLOCK_WRITE ? block_piece_flags(request) : 0);
 }
 
 /* One stretch of @request that lies within [@lba, @lba + @sectors) of the whole disk. */

@@ -20,12 +20,22 @@
 
 static void wake_waiter(struct block_request *request)
 {
-    wait_group_done(request->context, request->error);
+    wait_group_done(request->context, 0);
 }
 
 static bool can_sleep(void)
 {
     return task_current() && irq_is_enabled();
+}
+
+/* With the lock, so that the one who ended it has let go of the group. */
+static bool is_done(struct wait_group *group)
+{
+    irqflags_t flags = spin_lock_irqsave(&group->waiters.lock);
+    bool is_zero = __atomic_load_n(&group->count, __ATOMIC_ACQUIRE) == 0;
+
+    spin_unlock_irqrestore(&group->waiters.lock, flags);
+    return is_zero;
 }
 
 static int wait_for(struct block_request *request, struct wait_group *group)
@@ -34,17 +44,13 @@ static int wait_for(struct block_request *request, struct wait_group *group)
 
     while (!can_sleep()) {
         disk->ops->poll(disk);
-        if (__atomic_load_n(&group->count, __ATOMIC_ACQUIRE) == 0)
+        if (is_done(group))
             return request->error;
         cpu_relax();
     }
-    for (;;) {
-        int error = wait_group_wait(group, deadline_after_ns(POLL_PERIOD_NS), WAIT_UNCANCELLABLE);
-        if (__atomic_load_n(&group->count, __ATOMIC_ACQUIRE) == 0)
-            return request->error;
-        if (error == -ETIMEDOUT)
-            disk->ops->poll(disk);
-    }
+    while (wait_group_wait(group, deadline_after_ns(POLL_PERIOD_NS), WAIT_UNCANCELLABLE) != 0)
+        disk->ops->poll(disk);
+    return request->error;
 }
 
 static int submit_and_wait(struct block_request *request)
@@ -110,6 +116,15 @@ int block_transfer(struct block_device *device, enum block_operation operation, 
 int block_flush(struct block_device *device)
 {
     struct block_request request = { .device = device, .operation = BLOCK_FLUSH };
+
+    return submit_and_wait(&request);
+}
+
+int block_discard(struct block_device *device, lba_t lba, uint64_t sectors)
+{
+    struct block_request request = {
+        .device = device, .operation = BLOCK_DISCARD, .lba = lba, .sectors = sectors
+    };
 
     return submit_and_wait(&request);
 }

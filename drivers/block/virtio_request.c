@@ -12,6 +12,8 @@
 #include "mm/kmalloc.h"
 #include "mm/page.h"
 
+#define REAPER_WAIT_NS (10 * NS_PER_US)
+
 /* ---- submission ---------------------------------------------------------------------------- */
 
 struct scatter_segment request_segment(const void *field, uint32_t length)
@@ -113,7 +115,7 @@ static bool pop(struct request_queue *queue, struct ended_request *ended)
 {
     uint32_t written;
     irqflags_t flags = spin_lock_irqsave(&queue->lock);
-    struct request_slot *slot = virtq_pop(queue->vq, &written);
+    struct request_slot *slot = is_closed(queue) ? NULL : virtq_pop(queue->vq, &written);
 
     if (slot) {
         *ended = (struct ended_request){ slot->request, slot->done, slot->context,
@@ -128,7 +130,7 @@ static bool pop(struct request_queue *queue, struct ended_request *ended)
 static bool rearm(struct request_queue *queue)
 {
     irqflags_t flags = spin_lock_irqsave(&queue->lock);
-    bool is_armed = virtq_enable_interrupts(queue->vq);
+    bool is_armed = is_closed(queue) || virtq_enable_interrupts(queue->vq);
 
     spin_unlock_irqrestore(&queue->lock, flags);
     return is_armed;
@@ -151,12 +153,14 @@ static void reap(struct request_queue *queue)
     bool has_reaped = false;
 
     set_reaping(queue, true);
+    __atomic_add_fetch(&queue->reapers, 1, __ATOMIC_SEQ_CST);
     do {
         while (pop(queue, &ended)) {
             has_reaped = true;
             ended.done(ended.context, ended.request, ended.error);
         }
     } while (!rearm(queue));
+    __atomic_sub_fetch(&queue->reapers, 1, __ATOMIC_RELEASE);
     if (has_reaped && device->ops->has_room)
         device->ops->has_room(device);
     set_reaping(queue, false);
@@ -197,19 +201,25 @@ static void drop(struct virtq *vq, void *token)
     spin_unlock_irqrestore(&queue->lock, flags);
 }
 
-/* Submitters that saw the device open are through once their lock was taken and given back. */
-static void stop_submitters(struct request_device *device)
+/*
+ * Submitters and reapers that saw the device open are through once their lock was taken and given
+ * back; and reapers have handed back what they took once they are counted out.
+ */
+static void stop_queues(struct request_device *device)
 {
     __atomic_store_n(&device->is_stopped, true, __ATOMIC_RELEASE);
     for (unsigned int i = 0; i < device->queue_count; i++) {
-        irqflags_t flags = spin_lock_irqsave(&device->queues[i]->lock);
-        spin_unlock_irqrestore(&device->queues[i]->lock, flags);
+        struct request_queue *queue = device->queues[i];
+        irqflags_t flags = spin_lock_irqsave(&queue->lock);
+        spin_unlock_irqrestore(&queue->lock, flags);
+        while (__atomic_load_n(&queue->reapers, __ATOMIC_ACQUIRE) > 0)
+            clock_busy_wait_ns(REAPER_WAIT_NS); /* softirqs on other CPUs, which do not sleep */
     }
 }
 
 int request_recover(struct request_device *device)
 {
-    stop_submitters(device);
+    stop_queues(device);
     int error = virtio_restart(device->virtio, drop);
     if (error)
         return error;
@@ -289,8 +299,10 @@ int request_queues_create(struct request_device *device, unsigned int offered,
 void request_queues_destroy(struct request_device *device)
 {
     for (unsigned int i = 0; i < device->queue_count; i++) {
-        if (device->queues[i])
-            page_free(device->queues[i]->slots);
+        if (!device->queues[i])
+            continue;
+        block_poll_cancel(&device->queues[i]->poll);
+        page_free(device->queues[i]->slots);
         kfree(device->queues[i]);
     }
 }

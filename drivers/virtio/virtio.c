@@ -23,6 +23,13 @@ static void add_status(struct virtio_device *device, uint8_t status)
     device->transport->set_status(device, device->transport->get_status(device) | status);
 }
 
+/* What does not answer must not write to memory that others will use. */
+static void revoke(struct virtio_device *device)
+{
+    if (device->transport->revoke)
+        device->transport->revoke(device);
+}
+
 /* Reset is done when the status reads 0 (2.4.2), which a device may take its time for. */
 static int reset_device(struct virtio_device *device)
 {
@@ -32,6 +39,7 @@ static int reset_device(struct virtio_device *device)
     while (device->transport->get_status(device) != 0) {
         if (clock_now_ns() > deadline) {
             log_error("virtio", "%s: no answer to reset", device->name);
+            revoke(device);
             return -EIO;
         }
         clock_busy_wait_ns(10 * NS_PER_US);
@@ -196,7 +204,7 @@ int virtio_restart(struct virtio_device *device, void (*drop)(struct virtq *vq, 
 
     device->restarts++;
     if (error)
-        return error; /* the device may still write to its buffers: they stay in flight */
+        return error;
     for (unsigned int i = 0; i < device->queue_count; i++)
         virtq_reset(device->queues[i], drop);
     add_status(device, VIRTIO_STATUS_ACKNOWLEDGE);
@@ -214,7 +222,7 @@ int virtio_restart(struct virtio_device *device, void (*drop)(struct virtq *vq, 
 void virtio_stop(struct virtio_device *device)
 {
     if (reset_device(device) != 0)
-        return; /* it may still use its rings: better leaked than overwritten */
+        return; /* on MMIO it may still use its rings: better leaked than overwritten */
     if (device->queues)
         device->transport->interrupts_free(device);
     destroy_queues(device);

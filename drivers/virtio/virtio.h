@@ -67,6 +67,8 @@ struct virtio_transport_ops {
     /* Task: before queues are activated, route interrupts for device->queues; and undo it. */
     int (*interrupts_request)(struct virtio_device *device);
     void (*interrupts_free)(struct virtio_device *device);
+    /* Optional: a device that does not answer a reset loses its access to memory, for ever. */
+    void (*revoke)(struct virtio_device *device);
 };
 
 struct virtio_device {

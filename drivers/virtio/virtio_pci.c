@@ -122,6 +122,11 @@ void virtio_pci_interrupts_free(struct virtio_device *device)
     vp->intx = NULL;
 }
 
+void virtio_pci_revoke(struct virtio_device *device)
+{
+    pci_disable_bus_master(virtio_pci_of(device)->pci);
+}
+
 uint16_t virtio_pci_queue_vector(const struct virtio_pci *vp, unsigned int index)
 {
     if (!vp->uses_msix || !vp->device.queues[index]->callback)

@@ -39,6 +39,7 @@ static inline struct virtio_pci *virtio_pci_of(struct virtio_device *device)
 int virtio_pci_interrupts_request(struct virtio_device *device);
 int virtio_pci_config_vector_activate(struct virtio_device *device);
 void virtio_pci_interrupts_free(struct virtio_device *device);
+void virtio_pci_revoke(struct virtio_device *device);
 
 /** virtio_pci_queue_vector() - MSI-X table entry of queue @index, VIRTIO_PCI_NO_VECTOR for none. */
 uint16_t virtio_pci_queue_vector(const struct virtio_pci *vp, unsigned int index);

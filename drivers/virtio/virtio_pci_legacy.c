@@ -133,6 +133,7 @@ static const struct virtio_transport_ops virtio_pci_legacy_ops = {
     .notify = notify,
     .interrupts_request = virtio_pci_interrupts_request,
     .interrupts_free = virtio_pci_interrupts_free,
+    .revoke = virtio_pci_revoke,
 };
 
 int virtio_pci_legacy_init(struct virtio_pci *vp)

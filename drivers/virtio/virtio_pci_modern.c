@@ -168,6 +168,7 @@ static const struct virtio_transport_ops virtio_pci_modern_ops = {
     .notify = notify,
     .interrupts_request = virtio_pci_interrupts_request,
     .interrupts_free = virtio_pci_interrupts_free,
+    .revoke = virtio_pci_revoke,
 };
 
 /* Map the first usable structure of @type (the device may offer several, 4.1.4.1); NULL: none. */

@@ -20,7 +20,7 @@ static struct fake_disk {
     struct block_device device;
     uint8_t data[SECTORS * SECTOR_SIZE];
     struct block_request *ring[RING_SIZE];
-    unsigned int count, most, submitted, kicks, recoveries;
+    unsigned int count, most, submitted, kicks, recoveries, flushes;
     uint32_t largest_sectors, most_segments;
     bool is_dead;      /* answers nothing */
     bool recovers;     /* a reset brings it back */
@@ -33,16 +33,17 @@ static int fake_submit(struct block_device *device, struct block_request *reques
     (void)device;
     if (disk.count == RING_SIZE)
         return -EBUSY;
-    assert_true(request->segment_count <= disk.device.limits.max_segments);
-    assert_true(request->sectors <= disk.device.limits.max_sectors);
+    bool has_data = request->operation != BLOCK_FLUSH;
+    assert_true(!has_data || request->segment_count <= disk.device.limits.max_segments);
+    assert_true(!has_data || request->sectors <= disk.device.limits.max_sectors);
     assert_int_equal(request->device_lba * SECTOR_SIZE % disk.device.limits.logical_block_size, 0);
     assert_int_equal(request->sectors * SECTOR_SIZE % disk.device.limits.logical_block_size, 0);
     disk.ring[disk.count++] = request;
     disk.submitted++;
     disk.most = disk.count > disk.most ? disk.count : disk.most;
-    if (request->sectors > disk.largest_sectors)
+    if (has_data && request->sectors > disk.largest_sectors)
         disk.largest_sectors = (uint32_t)request->sectors;
-    if (request->segment_count > disk.most_segments)
+    if (has_data && request->segment_count > disk.most_segments)
         disk.most_segments = (uint32_t)request->segment_count;
     return 0;
 }
@@ -58,8 +59,10 @@ static void carry_out(struct block_request *request)
     uint8_t *at = disk.data + request->device_lba * SECTOR_SIZE;
     uint64_t bytes = 0;
 
-    if (request->operation == BLOCK_FLUSH)
+    if (request->operation == BLOCK_FLUSH) {
+        disk.flushes++;
         return;
+    }
     for (size_t i = 0; i < request->segment_count; i++) {
         const struct scatter_segment *segment = &request->segments[i];
         assert_true(segment->length <= disk.device.limits.max_segment_bytes);
@@ -308,6 +311,30 @@ static void test_plug_rings_once(void **state)
     assert_int_equal(many_results[3], 1);
 }
 
+/* A disk that knows only flushes gets one after the write, one that knows FUA does not. */
+static void test_fua(void **state)
+{
+    static uint8_t buffer[200 * SECTOR_SIZE];
+    (void)state;
+
+    start(512);
+    fill_pattern(buffer, sizeof(buffer), 9);
+    assert_int_equal(block_transfer(&disk.device, BLOCK_WRITE, 3, 1, buffer, BLOCK_FUA), 0);
+    assert_int_equal(disk.flushes, 1);
+    assert_memory_equal(disk.data + 3 * SECTOR_SIZE, buffer, SECTOR_SIZE);
+    assert_int_equal(block_transfer(&disk.device, BLOCK_WRITE, 3, 200, buffer, BLOCK_FUA), 0);
+    assert_int_equal(disk.flushes, 2); /* after all pieces, once */
+    disk.device.flags |= BLOCK_DEVICE_FUA;
+    assert_int_equal(block_transfer(&disk.device, BLOCK_WRITE, 3, 200, buffer, BLOCK_FUA), 0);
+    disk.device.flags = 0;
+    assert_int_equal(block_transfer(&disk.device, BLOCK_WRITE, 3, 200, buffer, BLOCK_FUA), 0);
+    assert_int_equal(disk.flushes, 2);
+    disk.device.flags = BLOCK_DEVICE_WRITE_CACHE;
+    disk.error = -EIO;
+    assert_int_equal(block_transfer(&disk.device, BLOCK_WRITE, 3, 1, buffer, BLOCK_FUA), -EIO);
+    assert_int_equal(disk.flushes, 2);
+}
+
 /* ---- what is wrong ------------------------------------------------------------------------- */
 
 static void test_refusals(void **state)
@@ -460,9 +487,9 @@ static void test_recovery_has_a_limit(void **state)
 
 UNIT_TESTS_SETUP(start_kernel, UNIT_TEST(test_any_length_and_alignment),
                  UNIT_TEST(test_parts_of_logical_blocks), UNIT_TEST(test_boundary),
-                 UNIT_TEST(test_full_ring_retries), UNIT_TEST(test_plug_rings_once),
-                 UNIT_TEST(test_refusals), UNIT_TEST(test_error_of_one_piece),
-                 UNIT_TEST(test_out_of_memory), UNIT_TEST(test_claims),
-                 UNIT_TEST(test_deadline_with_recovery),
+                 UNIT_TEST(test_full_ring_retries), UNIT_TEST(test_fua),
+                 UNIT_TEST(test_plug_rings_once), UNIT_TEST(test_refusals),
+                 UNIT_TEST(test_error_of_one_piece), UNIT_TEST(test_out_of_memory),
+                 UNIT_TEST(test_claims), UNIT_TEST(test_deadline_with_recovery),
                  UNIT_TEST(test_recovery_resends_the_others), UNIT_TEST(test_given_up),
                  UNIT_TEST(test_recovery_has_a_limit))
