@@ -17,7 +17,7 @@ struct netdev;
 #define ARP_PENDING_MAX 16
 
 /** arp_input() - an ARP packet, link header pulled. Takes @frame. Context: softirq. */
-void arp_input(struct netdev *netdev, struct frame *frame, const uint8_t source[MAC_SIZE]);
+void arp_input(struct netdev *netdev, struct frame *frame);
 
 /**
  * arp_output() - send an IPv4 packet to the neighbour @next_hop, resolving it first if need be

@@ -53,6 +53,9 @@ struct icmp_error {
     unsigned int transport_length; /* at least 8 */
 };
 
+/** icmp_deliver_error() - tell the transport protocol @protocol. Context: softirq, no lock held. */
+void icmp_deliver_error(uint8_t protocol, const struct icmp_error *error);
+
 /* ---- ping ---- */
 
 struct icmp_echo; /* a series of requests with one identifier */

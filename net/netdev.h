@@ -213,5 +213,8 @@ struct netdev_listener {
     struct list_node node;
 };
 
+/** netdev_notify_address() - interface.c: the address of @netdev is another. */
+void netdev_notify_address(struct netdev *netdev);
+
 /** netdev_listen() - for ever; devices that are there already are told as registered. */
 void netdev_listen(struct netdev_listener *listener);
