@@ -24,13 +24,13 @@ void tcp_rtt_sample(struct tcp_socket *tcp, uint64_t rtt_ns)
         tcp->rttvar_ns = (3 * tcp->rttvar_ns + difference) / 4;
         tcp->srtt_ns = MAX((7 * tcp->srtt_ns + rtt_ns) / 8, (uint64_t)1);
     }
-    tcp->rto_ns = CLAMP(tcp->srtt_ns + MAX(4 * tcp->rttvar_ns, NS_PER_MS), TCP_RTO_MIN_NS,
-                        TCP_RTO_MAX_NS);
+    tcp->rto_ns = CLAMP(tcp->srtt_ns + MAX_T(uint64_t, 4 * tcp->rttvar_ns, NS_PER_MS),
+                        (uint64_t)TCP_RTO_MIN_NS, (uint64_t)TCP_RTO_MAX_NS);
 }
 
 uint64_t tcp_rto(const struct tcp_socket *tcp)
 {
-    return MIN(tcp->rto_ns << MIN(tcp->backoff, 10u), TCP_RTO_MAX_NS);
+    return MIN_T(uint64_t, tcp->rto_ns << MIN(tcp->backoff, 10u), TCP_RTO_MAX_NS);
 }
 
 /* RFC 7323 4: by the echoed timestamp; without it by the one timed segment (Karn). */

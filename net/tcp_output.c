@@ -38,8 +38,8 @@ int tcp_update_route(struct tcp_socket *tcp)
     tcp->netdev = route.netdev;
     tcp->next_hop = route.next_hop;
     tcp->has_tso = route.netdev->features & NETDEV_TSO4;
-    mss = MIN(tcp->peer_mss ? tcp->peer_mss : (uint16_t)TCP_MSS_DEFAULT,
-              tcp_mss_for(tcp->base.peer.ip.v4, route.netdev));
+    mss = MIN_T(uint16_t, tcp->peer_mss ? tcp->peer_mss : TCP_MSS_DEFAULT,
+                tcp_mss_for(tcp->base.peer.ip.v4, route.netdev));
     tcp->mss = (uint16_t)MAX(mss - (tcp->has_timestamps ? 12 : 0), TCP_MSS_MIN);
     return 0;
 }
@@ -102,7 +102,7 @@ static uint16_t choose_window(struct tcp_socket *tcp, bool is_syn)
     uint32_t step = MIN(tcp->receive_limit / 2, (uint32_t)tcp->mss);
 
     if (window < promised + step)
-        window = MAX(promised, window < promised ? promised : promised);
+        window = promised;
     window = MIN(window, TCP_WINDOW_MAX << scale);
     if (!is_syn) /* rounded up: a promise must survive the loss of low bits */
         window = MIN((window + (1u << scale) - 1) >> scale, TCP_WINDOW_MAX) << scale;

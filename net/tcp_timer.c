@@ -107,7 +107,7 @@ static void persist_expired(struct tcp_socket *tcp)
         return;
     tcp_send_window_probe(tcp);
     tcp->persist_backoff = MIN(tcp->persist_backoff + 1, 16u);
-    interval = MIN(tcp->rto_ns << tcp->persist_backoff, TCP_RTO_MAX_NS);
+    interval = MIN_T(uint64_t, tcp->rto_ns << tcp->persist_backoff, TCP_RTO_MAX_NS);
     tcp_timer_set(tcp, TCP_TIMER_PERSIST, deadline_after_ns(interval));
 }
 
@@ -133,7 +133,7 @@ static void keepalive_expired(struct tcp_socket *tcp)
     tcp_count(TCP_KEEPALIVE_PROBES);
     tcp_send_probe(tcp);
     tcp_timer_set(tcp, TCP_TIMER_KEEPALIVE,
-                  deadline_after_ns(MIN(tcp->keepalive_ns, TCP_KEEPALIVE_INTERVAL_NS)));
+                  deadline_after_ns(MIN_T(uint64_t, tcp->keepalive_ns, TCP_KEEPALIVE_INTERVAL_NS)));
 }
 
 static void expire(struct tcp_socket *tcp, enum tcp_timer_kind kind)
