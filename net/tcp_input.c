@@ -265,6 +265,10 @@ static bool reset_orphan(struct tcp_socket *tcp, const struct tcp_segment *segme
 
 static void process_synchronized(struct tcp_socket *tcp, struct tcp_segment *segment)
 {
+    /* It lies before the window, and is looked at in the fourth step. */
+    bool is_repeated_syn = tcp->state == TCP_SYN_RECEIVED && segment->flags & TCP_SYN &&
+                           segment->seq == tcp->irs;
+
     tcp->last_received_ns = clock_now_ns();
     tcp->probes = 0;
     /* First, sequence number; before it, PAWS (RFC 7323 5.3 R1). */
@@ -273,9 +277,7 @@ static void process_synchronized(struct tcp_socket *tcp, struct tcp_segment *seg
         tcp_send_ack(tcp);
         return;
     }
-    if (tcp->state == TCP_SYN_RECEIVED && segment->flags & TCP_SYN && segment->seq == tcp->irs) {
-        segment->flags |= 0; /* repeated SYN: lies before the window, and is looked at below */
-    } else if (!is_acceptable(tcp, segment)) {
+    if (!is_repeated_syn && !is_acceptable(tcp, segment)) {
         reject_segment(tcp, segment);
         return;
     }
@@ -345,7 +347,7 @@ static bool process_for_connection(struct tcp_socket *tcp, struct tcp_segment *s
 }
 
 /* Find who it is for: a connection, a listener, or nobody (3.10.7.1: CLOSED). */
-static void dispatch(struct tcp_segment *segment)
+void tcp_dispatch(struct tcp_segment *segment)
 {
     struct tcp_socket *tcp = tcp_table_find(&segment->local, &segment->peer);
     bool is_done = false;
@@ -384,7 +386,7 @@ void tcp_input(struct frame *frame, const struct ipv4_packet *packet)
         frame_free(frame);
         return;
     }
-    dispatch(&segment);
+    tcp_dispatch(&segment);
     frame_free(segment.frame);
 }
 

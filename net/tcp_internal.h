@@ -250,6 +250,7 @@ struct tcp_socket {
     bool has_fin;        /* the peer's FIN is known, at fin_seq */
     bool has_received_fin; /* ... and all before it has arrived */
     bool was_connected;
+    bool was_opened; /* it has left CLOSED once */
 
     /* negotiated (RFC 7323, RFC 2018) */
     bool has_timestamps;
@@ -342,6 +343,8 @@ struct tcp_socket {
     struct tcp_listener *listener;
     struct tcp_socket *parent;     /* one reference; NULL once accepted */
     struct list_node accept_node;  /* guarded by parent->listener->lock */
+    bool is_ready;                 /* likewise: on the ready list, not the half-open one */
+    struct tcp_socket *to_notify;  /* a listener to wake after unlocking; one reference */
 
     /* under the mutexes of the base */
     struct frame_queue read_queue;     /* reader: taken from receive_queue, counted in unread */
@@ -428,6 +431,11 @@ void tcp_send_raw(const struct socket_address *local, const struct socket_addres
                   uint16_t window, const struct tcp_options *options);
 uint32_t tcp_timestamp_now(const struct tcp_socket *tcp);
 uint16_t tcp_mss_for(uint32_t destination, const struct netdev *netdev);
+
+/* ---- tcp_input.c ---- */
+
+/** tcp_dispatch() - to the connection, listener or nobody it is for. No lock held. */
+void tcp_dispatch(struct tcp_segment *segment);
 
 /* ---- tcp_ack.c ---- */
 
