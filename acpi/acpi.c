@@ -6,6 +6,7 @@
  */
 #include "acpi/acpi.h"
 
+#include "acpi/mp_table.h"
 #include "acpi/table.h"
 #include "kernel/boot/boot_info.h"
 #include "kernel/init.h"
@@ -38,35 +39,48 @@ static bool has_madt, has_fadt, has_mcfg, has_hpet, has_s5;
 static struct acpi_mmio_device mmio_devices[MMIO_DEVICES_MAX];
 static size_t mmio_device_count;
 
-/* ---- the root ------------------------------------------------------------------------------ */
+/* ---- the BIOS's areas
+ * ------------------------------------------------------------------------------ */
 
-#define EBDA_SEGMENT 0x40e /* word: the extended BIOS data area's segment */
-#define EBDA_SEARCH  1024
-#define BIOS_START   0xe0000
-#define BIOS_SIZE    0x20000
-#define RSDP_ALIGN   16
+#define EBDA_SEGMENT    0x40e /* word: the extended BIOS data area's segment */
+#define EBDA_SEARCH     1024
+#define BIOS_START      0xe0000
+#define BIOS_SIZE       0x20000
+#define STRUCTURE_ALIGN 16
+#define BASE_MEMORY_END 0xa0000
 
-static bool search_rsdp(paddr_t base, size_t size, struct acpi_rsdp *rsdp)
+/* Is this what is looked for? Then *@result is filled in. */
+typedef bool recognise(const uint8_t *bytes, size_t length, void *result);
+
+static bool search(paddr_t base, size_t size, recognise *is_it, void *result)
 {
     const uint8_t *bytes = vm_map_firmware(base, size);
 
     if (!bytes)
         return false;
-    for (size_t offset = 0; offset + ACPI_RSDP_SIZE_1 <= size; offset += RSDP_ALIGN) {
-        if (acpi_rsdp_parse(bytes + offset, size - offset, rsdp) == 0)
+    for (size_t offset = 0; offset < size; offset += STRUCTURE_ALIGN) {
+        if (is_it(bytes + offset, size - offset, result))
             return true;
     }
     return false;
 }
 
-static bool search_bios_areas(struct acpi_rsdp *rsdp)
+static bool search_bios_areas(recognise *is_it, void *result)
 {
     const uint8_t *segment = vm_map_firmware(EBDA_SEGMENT, 2);
     paddr_t ebda = segment ? (paddr_t)load_le16(segment) << 4 : 0;
 
-    if (ebda >= 0x80000 && ebda < 0xa0000 && search_rsdp(ebda, EBDA_SEARCH, rsdp))
+    if (ebda >= 0x80000 && ebda < BASE_MEMORY_END && search(ebda, EBDA_SEARCH, is_it, result))
         return true;
-    return search_rsdp(BIOS_START, BIOS_SIZE, rsdp);
+    return search(BASE_MEMORY_END - EBDA_SEARCH, EBDA_SEARCH, is_it, result) ||
+           search(BIOS_START, BIOS_SIZE, is_it, result);
+}
+
+/* ---- the root ------------------------------------------------------------------------------ */
+
+static bool is_rsdp(const uint8_t *bytes, size_t length, void *result)
+{
+    return acpi_rsdp_parse(bytes, length, result) == 0;
 }
 
 static bool find_rsdp(struct acpi_rsdp *rsdp)
@@ -81,7 +95,7 @@ static bool find_rsdp(struct acpi_rsdp *rsdp)
         log_warning("acpi", "RSDP at 0x%llx, where the loader says, is broken: %s",
                     (unsigned long long)base, errno_text(error));
     }
-    return search_bios_areas(rsdp);
+    return search_bios_areas(is_rsdp, rsdp);
 }
 
 /* ---- tables -------------------------------------------------------------------------------- */
@@ -196,6 +210,28 @@ static void parse_tables(void)
     load_dsdt();
 }
 
+/* ---- without ACPI -------------------------------------------------------------------------- */
+
+static bool is_mp_pointer(const uint8_t *bytes, size_t length, void *result)
+{
+    return mp_pointer_parse(bytes, length, result) == 0;
+}
+
+static void load_mp_table(void)
+{
+    paddr_t base;
+
+    if (!search_bios_areas(is_mp_pointer, &base))
+        return;
+    const void *header = vm_map_firmware(base, MP_HEADER_SIZE);
+    size_t length = header ? mp_table_length(header) : 0;
+    const void *bytes = length ? vm_map_firmware(base, length) : NULL;
+
+    has_madt = is_parsed("MP table", bytes ? mp_table_parse(bytes, length, &madt) : -EFAULT);
+    if (has_madt)
+        log_info("acpi", "CPUs and interrupts by the MP table at 0x%llx", (unsigned long long)base);
+}
+
 static void log_tables(const struct acpi_rsdp *rsdp)
 {
     char names[TABLES_MAX * 5 + 1] = "";
@@ -217,6 +253,7 @@ static void load_once(void)
     is_loaded = true;
     if (!find_rsdp(&rsdp)) {
         log_info("acpi", "no tables");
+        load_mp_table();
         return;
     }
     load_root(&rsdp);

@@ -16,6 +16,7 @@
 #include "acpi/madt.h"
 #include "acpi/mcfg.h"
 
+/** acpi_madt() - CPUs and interrupt controllers; on a machine without ACPI, from its MP table. */
 const struct acpi_madt *acpi_madt(void);
 const struct acpi_fadt *acpi_fadt(void);
 const struct acpi_mcfg *acpi_mcfg(void);

@@ -146,5 +146,17 @@ static void acpi_reset(void)
     clock_busy_wait_ns(EFFECT_LIMIT_NS);
 }
 
+/*
+ * A machine without ACPI cannot be switched off by software; the ones there still are are virtual
+ * (Firecracker, QEMU's microvm with acpi=off), and end when they are reset.
+ */
+static void reset_without_acpi(void)
+{
+    if (!acpi_fadt())
+        power_reset_now();
+}
+
+POWER_METHOD(no_acpi_power_method,
+             { .name = "reset", .order = 90, .poweroff = reset_without_acpi });
 POWER_METHOD(acpi_power_method,
              { .name = "ACPI", .order = 10, .poweroff = acpi_poweroff, .reset = acpi_reset });

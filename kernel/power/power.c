@@ -6,9 +6,11 @@
 #include "arch/cpu.h"
 #include "arch/exit.h"
 #include "kernel/log.h"
+#include "kernel/sync/wait_queue.h"
 #include "lib/atomic.h"
 
 static atomic_bool is_going_down;
+static DEFINE_WAIT_QUEUE(failed, "power off"); /* woken when is_going_down is false again */
 
 static void run_hooks(enum shutdown_level level)
 {
@@ -35,18 +37,21 @@ static const struct power_method *next_method(const struct power_method *last)
     return next;
 }
 
-/* Two sessions may ask at once: the second waits for the end of the first. */
+/* Two sessions may ask at once: the second waits for what becomes of the first. */
 static void shut_down(const char *what)
 {
-    if (atomic_exchange(&is_going_down, true))
-        cpu_halt_forever();
+    while (atomic_exchange(&is_going_down, true)) {
+        int error = wait_event_uncancellable(&failed, !atomic_load(&is_going_down), DEADLINE_NEVER);
+        (void)error; /* without a deadline it ends one way */
+    }
     run_hooks(SHUTDOWN_LOG);
     log_info("power", "%s", what);
     for (unsigned int level = SHUTDOWN_LOG + 1; level < SHUTDOWN_LEVEL_COUNT; level++)
         run_hooks((enum shutdown_level)level);
 }
 
-static void __noreturn switch_off(void)
+/* Returns when no method works. */
+static void switch_off(void)
 {
     const struct power_method *method = NULL;
 
@@ -54,15 +59,15 @@ static void __noreturn switch_off(void)
         if (method->poweroff)
             method->poweroff();
     }
-    log_error("power", "no way to switch off works here; it is safe to do so by hand");
-    run_hooks(SHUTDOWN_CONSOLE);
-    cpu_halt_forever();
+    log_error("power", "no way to switch off works here: it is safe to do so by hand, or reboot");
 }
 
 void power_off(void)
 {
     shut_down("powering off");
     switch_off();
+    atomic_store(&is_going_down, false);
+    wake_all(&failed);
 }
 
 void power_exit(uint8_t code)
@@ -70,6 +75,7 @@ void power_exit(uint8_t code)
     shut_down("ending the emulator");
     emulator_exit(code);
     switch_off();
+    power_reset_now(); /* a test run must end somehow */
 }
 
 void power_reset_now(void)

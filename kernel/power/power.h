@@ -45,10 +45,13 @@ struct power_method {
 
 #define POWER_METHOD(symbol, ...) REGISTRY_ENTRY(power_method, symbol, __VA_ARGS__)
 
-/** power_off() - shut down and switch off; halts with a message when no method works. Task. */
-void __noreturn power_off(void);
+/**
+ * power_off() - shut down and switch off. Context: task.
+ * Returns only when no method works, with a line in the log; the file systems are detached then.
+ */
+void power_off(void);
 
-/** power_reboot() - shut down and reset. Task. */
+/** power_reboot() - shut down and reset. Context: task. */
 void __noreturn power_reboot(void);
 
 /**

@@ -8,11 +8,12 @@
 
 static int poweroff_command(struct shell *shell, int argc, char **argv)
 {
-    (void)shell;
     (void)argv;
     if (argc != 1)
         return -EINVAL;
     power_off();
+    shell_error(shell, "this machine cannot switch itself off");
+    return -ENOSYS;
 }
 SHELL_COMMAND(poweroff, "poweroff", "sync the file systems and switch the machine off (ACPI S5)",
               poweroff_command, CMD_NORMAL);

@@ -9,6 +9,7 @@
 #include "acpi/fadt.h"
 #include "acpi/madt.h"
 #include "acpi/mcfg.h"
+#include "acpi/mp_table.h"
 #include "acpi/table.h"
 #include "tests/fuzz/silent_log.h"
 
@@ -43,6 +44,26 @@ static void fuzz_madt(const uint8_t *data, size_t size)
     check(madt.override_count <= ACPI_OVERRIDE_MAX && madt.nmi_count <= ACPI_NMI_MAX);
 }
 
+/* The checksum is made good: nothing would get past it otherwise. */
+static void fuzz_mp_table(const uint8_t *data, size_t size)
+{
+    static struct acpi_madt madt;
+    uint8_t *copy = malloc(size);
+    uint8_t sum = 0;
+
+    memcpy(copy, data, size);
+    size_t length = size >= MP_HEADER_SIZE ? mp_table_length(copy) : 0;
+    if (length >= MP_HEADER_SIZE && length <= size) {
+        for (size_t i = 0; i < length; i++)
+            sum = (uint8_t)(sum + copy[i]);
+        copy[7] = (uint8_t)(copy[7] - sum);
+    }
+    if (mp_table_parse(copy, size, &madt) == 0)
+        check(madt.cpu_count <= CPU_MAX && madt.ioapic_count <= ACPI_IOAPIC_MAX &&
+              madt.override_count <= ACPI_OVERRIDE_MAX && madt.nmi_count <= ACPI_NMI_MAX);
+    free(copy);
+}
+
 static void fuzz_root(const uint8_t *data, size_t size)
 {
     char signature[4];
@@ -74,6 +95,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         error = acpi_mcfg_parse(data, size, &mcfg);
     } else if (memcmp(data, "HPET", 4) == 0) {
         error = acpi_hpet_parse(data, size, &hpet);
+    } else if (memcmp(data, "PCMP", 4) == 0) {
+        fuzz_mp_table(data, size);
+    } else if (memcmp(data, "_MP_", 4) == 0) {
+        paddr_t table;
+        error = mp_pointer_parse(data, size, &table);
     } else if (memcmp(data, "RSDT", 4) == 0 || memcmp(data, "XSDT", 4) == 0) {
         fuzz_root(data, size);
     } else {

@@ -150,6 +150,21 @@ static void test_no_tables(void **state)
     assert_string_equal(logged, "acpi: no tables\n");
 }
 
+static void test_mp_table_in_place_of_acpi(void **state)
+{
+    (void)state;
+    struct table_file pointer = table_read("microvm-MP");
+    struct table_file table = table_read("microvm-PCMP");
+    memcpy(memory + 0x9fc00, pointer.bytes, pointer.length);
+    memcpy(memory + load_le32(pointer.bytes + 4), table.bytes, table.length);
+    free(pointer.bytes);
+    free(table.bytes);
+    assert_non_null(acpi_madt());
+    assert_int_equal(acpi_madt()->cpu_count, 4);
+    assert_null(acpi_fadt());
+    assert_true(was_logged("by the MP table at 0x9fc10"));
+}
+
 static void test_broken_tables_cost_a_line(void **state)
 {
     (void)state;
@@ -185,5 +200,5 @@ static void test_broken_root(void **state)
 
 UNIT_TESTS(LOAD_TEST(test_finds_everything), LOAD_TEST(test_rsdp_in_the_ebda),
            LOAD_TEST(test_rsdp_from_the_loader), LOAD_TEST(test_broken_rsdp_from_the_loader),
-           LOAD_TEST(test_no_tables), LOAD_TEST(test_broken_tables_cost_a_line),
-           LOAD_TEST(test_broken_root))
+           LOAD_TEST(test_no_tables), LOAD_TEST(test_mp_table_in_place_of_acpi),
+           LOAD_TEST(test_broken_tables_cost_a_line), LOAD_TEST(test_broken_root))

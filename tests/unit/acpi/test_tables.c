@@ -7,6 +7,7 @@
 #include "acpi/fadt.h"
 #include "acpi/madt.h"
 #include "acpi/mcfg.h"
+#include "acpi/mp_table.h"
 #include "acpi/table.h"
 #include "lib/errno.h"
 #include "tests/unit/acpi/table_file.h"
@@ -198,6 +199,54 @@ static void test_madt_entry_without_length(void **state)
     free(table.bytes);
 }
 
+static void test_mp_table_of_microvm(void **state)
+{
+    struct acpi_madt madt;
+    paddr_t base = 0;
+    (void)state;
+
+    struct table_file pointer = table_read("microvm-MP");
+    assert_int_equal(mp_pointer_parse(pointer.bytes, pointer.length, &base), 0);
+    assert_in_range(base, 0x9fc00, 0xa0000);
+    assert_int_equal(mp_pointer_parse(pointer.bytes, 15, &base), -EINVAL);
+    pointer.bytes[12] ^= 1;
+    assert_int_equal(mp_pointer_parse(pointer.bytes, pointer.length, &base), -EBADMSG);
+    free(pointer.bytes);
+
+    struct table_file table = table_read("microvm-PCMP");
+    forget_logged();
+    assert_int_equal(mp_table_parse(table.bytes, table.length, &madt), 0);
+    assert_string_equal(logged, "");
+    assert_int_equal(madt.cpu_count, 4);
+    assert_int_equal(madt.cpus[3].apic_id, 3);
+    assert_int_equal(madt.lapic_address, 0xfee00000);
+    assert_int_equal(madt.ioapic_count, 1);
+    assert_int_equal(madt.ioapics[0].address, 0xfec00000);
+    for (size_t i = 0; i < madt.override_count; i++)
+        assert_true(madt.overrides[i].isa < 16 && madt.overrides[i].gsi < 24);
+    assert_int_equal(mp_table_parse(table.bytes, table.length - 1, &madt), -EMSGSIZE);
+    table.bytes[60] ^= 1;
+    assert_int_equal(mp_table_parse(table.bytes, table.length, &madt), -EBADMSG);
+    free(table.bytes);
+}
+
+static void test_broken_mp_tables(void **state)
+{
+    struct acpi_madt madt;
+    (void)state;
+
+    struct table_file table = table_read("microvm-PCMP");
+    table.bytes[44 + 20] = 9; /* the second entry: a type there is not */
+    table.bytes[7] = (uint8_t)(table.bytes[7] - 9);
+    forget_logged();
+    assert_int_equal(mp_table_parse(table.bytes, table.length, &madt), 0);
+    assert_int_equal(madt.cpu_count, 1);
+    assert_true(was_logged("MP table: entry of type 9 at 64 is broken"));
+    memcpy(table.bytes, "PCMQ", 4);
+    assert_int_equal(mp_table_parse(table.bytes, table.length, &madt), -EINVAL);
+    free(table.bytes);
+}
+
 static void test_fadt_of_each_machine(void **state)
 {
     struct acpi_fadt fadt;
@@ -336,6 +385,7 @@ UNIT_TESTS(UNIT_TEST(test_rsdp_of_both_revisions), UNIT_TEST(test_table_check),
            UNIT_TEST(test_madt_overrides), UNIT_TEST(test_madt_cut_anywhere),
            UNIT_TEST(test_madt_of_many_cpus),
            UNIT_TEST(test_madt_leaves_out_disabled_and_double_cpus),
+           UNIT_TEST(test_mp_table_of_microvm), UNIT_TEST(test_broken_mp_tables),
            UNIT_TEST(test_madt_entry_without_length), UNIT_TEST(test_fadt_of_each_machine),
            UNIT_TEST(test_mcfg_and_hpet), UNIT_TEST(test_s5_of_each_machine),
            UNIT_TEST(test_s5_by_hand), UNIT_TEST(test_virtio_mmio_of_microvm),
