@@ -6,7 +6,7 @@ import pytest
 from boot_loop import online_cpus
 
 
-@pytest.mark.parametrize("machine", ["pc", "q35", "microvm", "microvm,pcie=on", "microvm,pit=off,pic=off,rtc=off"])
+@pytest.mark.parametrize("machine", ["pc", "q35", "microvm", "microvm,pcie=on", "microvm,pit=off,pic=off,rtc=off", "microvm,acpi=off"])
 @pytest.mark.parametrize("cpu", ["max", "qemu64"])
 def test_machines(boot, machine, cpu):
     guest = boot(machine=machine, cpu=cpu, cpus=2)
