@@ -126,6 +126,7 @@ $(BUILD)/flags: FORCE
 
 # ---- everything beside the kernel ----------------------------------------------------------
 
+-include tools/nanofs/nanofs.mk
 -include tests/unit/unit.mk
 -include scripts/lint.mk
 

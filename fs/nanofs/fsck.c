@@ -102,7 +102,19 @@ static void check_anchor(struct nanofs_fsck *fsck, uint64_t block)
     nanofs_buffer_put(buffer);
 }
 
-/* The commit blocks, of which one decides what is replayed. */
+static bool is_record_sound(const char *sector)
+{
+    const struct nanofs_commit *record = (const void *)sector;
+
+    for (uint32_t i = sizeof(*record); i < NANOFS_COMMIT_STRIDE; i++) {
+        if (sector[i])
+            return false;
+    }
+    return record->magic == NANOFS_COMMIT_MAGIC &&
+           record->crc == crc32(record, offsetof(struct nanofs_commit, crc));
+}
+
+/* The commit block that decided what was replayed. */
 static void check_journal(struct nanofs_fsck *fsck)
 {
     struct nanofs *fs = fsck->fs;
@@ -113,13 +125,8 @@ static void check_journal(struct nanofs_fsck *fsck)
         nanofs_fsck_problem(fsck, "commit block %llu cannot be read", (unsigned long long)slot);
         return;
     }
-    for (uint32_t offset = 0; offset < NANOFS_BLOCK_SIZE; offset += NANOFS_COMMIT_STRIDE) {
-        const struct nanofs_commit *record = (const void *)((const char *)fsck->pages[0] + offset);
-
-        if (record->magic != NANOFS_COMMIT_MAGIC ||
-            record->crc != crc32(record, offsetof(struct nanofs_commit, crc)))
-            bad++;
-    }
+    for (uint32_t offset = 0; offset < NANOFS_BLOCK_SIZE; offset += NANOFS_COMMIT_STRIDE)
+        bad += !is_record_sound((const char *)fsck->pages[0] + offset);
     if (bad)
         nanofs_fsck_problem(fsck, "commit block %llu: %u of 8 copies are damaged",
                             (unsigned long long)slot, bad);

@@ -322,6 +322,8 @@ void page_statistics(struct page_statistics *statistics)
                                             .free_pages = platform.total_pages / 2 };
 }
 
+#if CONFIG_DEBUG
 void might_sleep(void)
 {
 }
+#endif
