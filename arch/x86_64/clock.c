@@ -50,7 +50,7 @@ static struct clock_scale tsc_to_ns = { (CLOCK_NS_PER_S << 32) / TSC_HZ_IMPOSSIB
 static uint64_t tsc_hz;
 static uint64_t source_origin_ns; /* what kvmclock or PIT said when the kernel's time was 0 */
 static const char *tsc_hz_origin; /* who told the frequency */
-static uint64_t wall_ns_at_boot;
+static uint64_t wall_ns_at_boot;  /* corrected once more by the first interrupt of the RTC */
 
 static enum clock_source wanted_source; /* SOURCE_UNCALIBRATED: the best there is */
 
@@ -104,7 +104,7 @@ void clock_busy_wait_ns(uint64_t ns)
 
 uint64_t clock_wall_ns_at_boot(void)
 {
-    return wall_ns_at_boot;
+    return READ_ONCE(wall_ns_at_boot);
 }
 
 static void use_tsc_frequency(uint64_t hz, const char *origin)
@@ -191,10 +191,15 @@ static void choose_late(void)
 }
 
 /*
- * The RTC shows whole seconds; half of one is the best guess of what it hides. QEMU's own starts
- * with a whole second when QEMU does (rtc_set_date_from_host() cuts the rest off), and so is behind
- * by another half on average.
+ * QEMU's RTC starts with a whole second when QEMU does (rtc_set_date_from_host() cuts the rest
+ * off), and so is behind by half a second on average.
  */
+static uint64_t rtc_correction(void)
+{
+    return cpu_features.has_hypervisor ? NS_PER_S / 2 : 0;
+}
+
+/* The RTC shows whole seconds; half of one is the best guess of what it hides. */
 static void read_rtc(void)
 {
     uint64_t rtc = rtc_read_ns();
@@ -202,11 +207,23 @@ static void read_rtc(void)
 
     if (rtc == 0)
         return;
-    rtc += NS_PER_S / 2;
-    if (cpu_features.has_hypervisor)
-        rtc += NS_PER_S / 2;
+    rtc += NS_PER_S / 2 + rtc_correction();
     wall_ns_at_boot = rtc - MIN(rtc, now);
 }
+
+/* A second of the RTC begins at this moment: now it hides nothing. */
+static void align_to_rtc(uint64_t rtc)
+{
+    WRITE_ONCE(wall_ns_at_boot, rtc + rtc_correction() - clock_read_ns());
+}
+
+static int clock_align_init(void)
+{
+    if (wall_ns_at_boot && source != SOURCE_KVMCLOCK && rtc_call_at_next_second(align_to_rtc))
+        log_info("clock", "the time of day may be off by half a second");
+    return 0;
+}
+INIT_HOOK(clock_align_init, INIT_DRIVER);
 
 /* Runs after apic_init: hooks of one level go by name. */
 static int clock_init(void)
