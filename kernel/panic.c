@@ -84,8 +84,7 @@ static bool others_are_stopped(void)
 {
     unsigned int cpu;
 
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         if (cpu != cpu_current() &&
             !atomic_load_acquire(&per_cpu_ptr(stopped_cpu, cpu)->is_stopped))
             return false;
@@ -100,8 +99,7 @@ static void stop_others(void)
     unsigned int cpu;
 
     atomic_store_release(&stop_all, true);
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         if (cpu != cpu_current())
             smp_send_nmi(cpu);
     }
@@ -202,8 +200,7 @@ static void report(const struct crash_registers *registers, const char *cause)
     say("PANIC on CPU %u: %s", cpu_current(), cause);
     say("%s", kernel_version);
     say_own_cpu(registers);
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         if (cpu != cpu_current())
             say_other_cpu(cpu);
     }

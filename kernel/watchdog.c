@@ -149,8 +149,7 @@ static int watchdog_command(struct shell *shell, int argc, char **argv)
     (void)argc;
     (void)argv;
     shell_printf(shell, "CPU  beat before ms  late  unanswered  softlockups\n");
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         const struct watchdog *dog = per_cpu_ptr(watchdog, cpu);
         uint64_t beat = __atomic_load_n(&dog->beat_ns, __ATOMIC_RELAXED);
 

@@ -228,7 +228,7 @@ static void note_bridge(struct bus_walk *walk, const struct pci_device *bridge)
 
 static void scan_slot(struct bus_walk *walk, uint8_t bus, uint8_t slot)
 {
-    unsigned int functions = 1;
+    uint8_t functions = 1;
 
     for (uint8_t function = 0; function < functions; function++) {
         struct pci_address address = { walk->segment, bus, slot, function };

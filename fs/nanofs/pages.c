@@ -167,8 +167,12 @@ unsigned int nanofs_pages_shrink(struct nanofs *fs, unsigned int count)
     unsigned int gone = 0;
 
     mutex_lock(&fs->lru_lock);
-    while (gone < count && tries-- && !list_is_empty(&fs->lru)) {
-        if (try_evict(fs, list_entry(list_front(&fs->lru), struct nanofs_page, lru_node)))
+    while (gone < count && tries--) {
+        struct list_node *oldest = list_front(&fs->lru);
+
+        if (!oldest)
+            break;
+        if (try_evict(fs, list_entry(oldest, struct nanofs_page, lru_node)))
             gone++;
     }
     mutex_unlock(&fs->lru_lock);

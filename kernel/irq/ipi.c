@@ -146,8 +146,7 @@ void ipi_call_others(void (*function)(void *arg), void *arg)
         return;
     check_may_wait();
     preempt_disable();
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         if (cpu == cpu_current())
             continue;
         __atomic_fetch_add(&pending, 1, __ATOMIC_RELAXED);

@@ -23,20 +23,20 @@ typedef bool (*irq_handler_t)(void *context);
 /**
  * irq_request_msi() - a message-signalled interrupt; MSI-X table entry gets @address and @data
  * @name: a constant, or living as long as the interrupt. @cpu: where, or IRQ_ANY_CPU.
- * Return: 0 with *@irq; -ENOSPC; -ENOMEM. Context: task.
+ * Return: 0 with *@result; -ENOSPC; -ENOMEM. Context: task.
  */
 int __must_check irq_request_msi(const char *name, unsigned int cpu, irq_handler_t handler,
                                  void *context, uint64_t *address, uint32_t *data,
-                                 struct irq **irq);
+                                 struct irq **result);
 
 /** irq_request_gsi() - a line of the IOAPIC, shared with other handlers of the same trigger. */
 int __must_check irq_request_gsi(const char *name, unsigned int gsi, enum irq_trigger trigger,
                                  enum irq_polarity polarity, irq_handler_t handler, void *context,
-                                 struct irq **irq);
+                                 struct irq **result);
 
 /** irq_request_isa() - ISA interrupt 0-15 through the MADT's overrides. */
 int __must_check irq_request_isa(const char *name, unsigned int isa, irq_handler_t handler,
-                                 void *context, struct irq **irq);
+                                 void *context, struct irq **result);
 
 /** irq_free() - no handler call is under way or comes after. Context: task, may sleep. */
 void irq_free(struct irq *irq);

@@ -34,8 +34,7 @@ static void show_cpus(struct shell *shell)
 
     shell_printf(shell, "\n%3s %11s %11s %11s %11s %11s %11s\n", "CPU", "DEVICE", "TIMER",
                  "RESCHEDULE", "CALL", "NMI", "SPURIOUS");
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         arch_irq_counters(cpu, &counters);
         shell_printf(shell, "%3u %11llu %11llu %11llu %11llu %11llu %11llu\n", cpu,
                      U(counters.device), U(counters.timer), U(counters.reschedule),
@@ -51,8 +50,7 @@ static void show_softirqs(struct shell *shell)
     shell_printf(shell, "\nSOFTIRQ\n");
     for (unsigned int i = 0; i < SOFTIRQ_COUNT; i++) {
         uint64_t runs = 0;
-        for_each_online_cpu(cpu)
-        {
+        for_each_online_cpu(cpu) {
             softirq_statistics((enum softirq)i, cpu, &statistics);
             runs += statistics.runs;
         }

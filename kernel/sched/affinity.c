@@ -19,8 +19,7 @@ static bool has_online_cpu(const uint64_t mask[TASK_AFFINITY_WORDS])
 {
     unsigned int cpu;
 
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         if (mask[cpu / 64] >> (cpu % 64) & 1)
             return true;
     }

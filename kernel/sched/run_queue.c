@@ -123,8 +123,7 @@ static unsigned int least_loaded(const struct task *task)
     unsigned int best_load = 0;
     unsigned int cpu;
 
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         unsigned int load = load_of(cpu);
         if (task_may_run_on(task, cpu) && (best == CPU_MAX || load < best_load)) {
             best = cpu;
@@ -238,8 +237,7 @@ static unsigned int busiest_cpu(unsigned int here)
     unsigned int most = 0;
     unsigned int cpu;
 
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         const struct run_queue *queue = per_cpu_ptr(run_queue, cpu);
         unsigned int ready = READ_ONCE(queue->ready_count);
         /* An idle CPU with a task waiting has been woken for it. */

@@ -110,8 +110,7 @@ static int sched_cpu_tasks_hook(void)
     unsigned int cpu;
     int result = 0;
 
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         int error = cpu == cpu_current() ? 0 : softirq_start_cpu(cpu);
         if (error)
             result = error;

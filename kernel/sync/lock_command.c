@@ -21,8 +21,7 @@ static void show_held_spinlocks(struct shell *shell)
         shell_printf(shell, "held locks are known in debug builds only\n");
         return;
     }
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         size_t count = lock_debug_held(cpu, held, HELD_SHOWN);
         for (size_t i = 0; i < count; i++) {
             backtrace_describe(held[i].acquired_at, 1, place, sizeof(place));

@@ -205,10 +205,10 @@ void lock_debug_sleep_released(const void *lock, const char *name)
 
 #else
 
-size_t lock_debug_held(unsigned int cpu, struct held_lock_description *held, size_t max)
+size_t lock_debug_held(unsigned int cpu, struct held_lock_description *descriptions, size_t max)
 {
     (void)cpu;
-    (void)held;
+    (void)descriptions;
     (void)max;
     return 0;
 }

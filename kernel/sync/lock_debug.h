@@ -102,4 +102,4 @@ struct held_lock_description {
     const char *name;
     uintptr_t acquired_at;
 };
-size_t lock_debug_held(unsigned int cpu, struct held_lock_description *held, size_t max);
+size_t lock_debug_held(unsigned int cpu, struct held_lock_description *descriptions, size_t max);

@@ -46,8 +46,7 @@ BOOT_TEST(arch_clock, never_goes_back_across_cpus)
 
     for_each_online_cpu(cpu)
         EXPECT_EQ(task_create_on(cpu, "clock race", race_task, &race, &tasks[cpu]), 0);
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         int status;
         EXPECT_EQ(task_join(tasks[cpu], &status, deadline_after_ns(PATIENCE_NS)), 0);
     }

@@ -25,11 +25,11 @@ BOOT_TEST(arch_context, every_cpu_has_its_own_copy)
     const uint64_t initial = 0x1234567890ABCDEF;
     unsigned int cpu;
 
-    for_each_online_cpu(cpu) EXPECT_EQ(*per_cpu_ptr(test_variable, cpu), initial);
+    for_each_online_cpu(cpu)
+        EXPECT_EQ(*per_cpu_ptr(test_variable, cpu), initial);
     EXPECT_EQ(ipi_call(0, double_here, NULL, true), 0);
     EXPECT_EQ(*per_cpu_ptr(test_variable, 0), initial * 2);
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         if (cpu != 0)
             EXPECT_EQ(*per_cpu_ptr(test_variable, cpu), initial);
     }

@@ -65,8 +65,7 @@ BOOT_TEST(arch_interrupts, every_cpu_has_tables_of_its_own)
     struct tables tables[2] = { 0 };
     unsigned int cpu;
 
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         struct tables *mine = &tables[cpu & 1];
 
         EXPECT_EQ(ipi_call(cpu, read_tables, mine, true), 0);
@@ -207,8 +206,7 @@ BOOT_TEST(arch_interrupts, message_reaches_the_cpu_it_was_made_for)
 {
     unsigned int cpu;
 
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         atomic_uint seen = ATOMIC_INIT(0);
         struct irq *irq;
         uint64_t address;
@@ -318,7 +316,8 @@ BOOT_TEST(arch_interrupts, call_reaches_every_cpu)
     unsigned int cpu;
 
     for (int i = 0; i < 20; i++) {
-        for_each_online_cpu(cpu) EXPECT_EQ(ipi_call(cpu, count_here, &calls, true), 0);
+        for_each_online_cpu(cpu)
+            EXPECT_EQ(ipi_call(cpu, count_here, &calls, true), 0);
     }
     EXPECT_EQ(atomic_load(&calls), 20 * cpu_online_count());
     EXPECT_EQ(ipi_call(CPU_MAX - 1, count_here, &calls, true),
@@ -407,8 +406,7 @@ BOOT_TEST(arch_interrupts, every_cpu_answers_an_nmi)
     struct cpu_snapshot snapshot;
     unsigned int cpu;
 
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         bool is_seen = false;
 
         /* An emulated CPU may have to wait for a host's. */

@@ -36,7 +36,8 @@ BOOT_TEST(ipi, every_cpu_is_reached)
 
     atomic_store(&calls, 0);
     atomic_store(&bad_context, 0);
-    for_each_online_cpu(cpu) EXPECT_EQ(ipi_call(cpu, count_call, &cpu, true), 0);
+    for_each_online_cpu(cpu)
+        EXPECT_EQ(ipi_call(cpu, count_call, &cpu, true), 0);
     EXPECT_EQ(atomic_load(&calls), cpu_online_count());
     EXPECT_EQ(atomic_load(&bad_context), 0);
     EXPECT_EQ(ipi_call(CPU_MAX, count_call, NULL, true), -ENODEV);
@@ -100,7 +101,8 @@ static void expect_everywhere(uint64_t value)
 {
     unsigned int cpu;
 
-    for_each_online_cpu(cpu) EXPECT_EQ(ipi_call(cpu, read_window, &value, true), 0);
+    for_each_online_cpu(cpu)
+        EXPECT_EQ(ipi_call(cpu, read_window, &value, true), 0);
     EXPECT_EQ(atomic_load(&wrong_reads), 0);
 }
 
@@ -208,7 +210,8 @@ BOOT_TEST(softirq, runs_when_raised_by_an_interrupt)
     unsigned int cpu;
 
     prepare_softirq();
-    for_each_online_cpu(cpu) EXPECT_EQ(ipi_call(cpu, raise_on_cpu, NULL, true), 0);
+    for_each_online_cpu(cpu)
+        EXPECT_EQ(ipi_call(cpu, raise_on_cpu, NULL, true), 0);
     while (atomic_load(&softirq_runs) < cpu_online_count()) {
         EXPECT(clock_now_ns() < deadline);
         EXPECT_EQ(sleep_ns(100 * NS_PER_US), 0);

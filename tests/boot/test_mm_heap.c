@@ -159,8 +159,7 @@ BOOT_TEST(mm, heap_churn_on_all_cpus)
 
     for_each_online_cpu(cpu)
         EXPECT_EQ(task_create_on(cpu, "heap churn", churn, (void *)(uintptr_t)cpu, &tasks[cpu]), 0);
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         EXPECT_EQ(task_join(tasks[cpu], &status, deadline_after_ns(PATIENCE)), 0);
         EXPECT_EQ(status, 0);
     }

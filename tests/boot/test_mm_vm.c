@@ -159,10 +159,11 @@ BOOT_TEST(mm, vm_churn_on_all_cpus)
     unsigned int cpu;
     int status;
 
-    for_each_online_cpu(cpu) EXPECT_EQ(
-        task_create_on(cpu, "vm churn", range_churn, (void *)(uintptr_t)(cpu + 1), &tasks[cpu]), 0);
     for_each_online_cpu(cpu)
-    {
+        EXPECT_EQ(
+            task_create_on(cpu, "vm churn", range_churn, (void *)(uintptr_t)(cpu + 1), &tasks[cpu]),
+            0);
+    for_each_online_cpu(cpu) {
         EXPECT_EQ(task_join(tasks[cpu], &status, deadline_after_ns(PATIENCE)), 0);
         EXPECT_EQ(status, 0);
     }

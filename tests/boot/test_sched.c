@@ -116,8 +116,7 @@ BOOT_TEST(sched, bound_tasks)
     unsigned int cpu;
     int status;
 
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         EXPECT_EQ(task_create_on(cpu, "bound", report_cpu, NULL, &task), 0);
         EXPECT_EQ(task_join(task, &status, deadline_after_ns(10 * NS_PER_S)), 0);
         EXPECT_EQ(status, cpu);
@@ -156,8 +155,7 @@ BOOT_TEST(sched, migrate_running_task)
     atomic_store(&stop_spinning, false);
     EXPECT_EQ(task_create("nomad", spin_until_stopped, NULL, &task), 0);
     for (int round = 0; round < 5; round++) {
-        for_each_online_cpu(cpu)
-        {
+        for_each_online_cpu(cpu) {
             uint64_t mask[TASK_AFFINITY_WORDS] = { 0 };
             mask[cpu / 64] = 1ULL << (cpu % 64);
             EXPECT_EQ(task_set_affinity(task, mask), 0);
@@ -192,8 +190,7 @@ BOOT_TEST(sched, work_stealing)
 
     atomic_store(&cpus_seen, 0);
     workers_run(4 * count, note_cpu, NULL);
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         struct sched_statistics statistics;
         sched_statistics(cpu, &statistics);
         steals += statistics.steals;
@@ -215,8 +212,7 @@ static uint64_t all_idle_ns(void)
     uint64_t total = 0;
     unsigned int cpu;
 
-    for_each_online_cpu(cpu)
-    {
+    for_each_online_cpu(cpu) {
         struct sched_statistics statistics;
         sched_statistics(cpu, &statistics);
         total += statistics.idle_ns;

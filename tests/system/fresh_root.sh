@@ -10,7 +10,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 
 [ "$(id -u)" = 0 ] || { echo "fresh_root.sh: debootstrap and chroot need root" >&2; exit 2; }
-apt-get install -y -q --no-install-recommends debootstrap python3-pexpect git
+apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends debootstrap python3-pexpect git
 
 root=${1:-$(mktemp -d /var/tmp/nos-fresh-root.XXXXXX)}
 mkdir -p "$root"
