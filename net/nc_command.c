@@ -1,0 +1,176 @@
+/*
+ * nc: bytes between the session and a TCP connection or UDP peer.
+ *
+ * Two tasks: the command's own reads the network and writes the session; a second one reads what is
+ * typed and sends it, so that neither direction waits for the other.
+ */
+#include "kernel/sched/task.h"
+#include "kernel/time/clock.h"
+#include "lib/atomic.h"
+#include "lib/errno.h"
+#include "lib/parse.h"
+#include "lib/string.h"
+#include "mm/kmalloc.h"
+#include "net/socket.h"
+#include "shell/command.h"
+
+#define CONNECT_NS  (30 * NS_PER_S)
+#define NC_BUFFER   8192
+#define TYPED_POLL_NS (200 * NS_PER_MS)
+
+struct nc {
+    struct shell *shell;
+    struct socket *socket;
+    bool is_udp;
+    atomic_bool is_over; /* the network side has ended: the typing task stops */
+    struct socket_address peer; /* UDP, listening: who spoke last */
+    atomic_bool has_peer;
+};
+
+static int send_typed(struct nc *nc, const char *text, size_t length)
+{
+    if (!nc->is_udp)
+        return socket_send(nc->socket, text, length, DEADLINE_NEVER, NULL);
+    return atomic_load(&nc->has_peer) ? socket_send_to(nc->socket, text, length, &nc->peer) : 0;
+}
+
+static int typing_task(void *arg)
+{
+    struct nc *nc = arg;
+    char text[256];
+    int error = 0;
+
+    while (!error && !atomic_load(&nc->is_over)) {
+        int length =
+            shell_read(nc->shell, text, sizeof(text), deadline_after_ns(TYPED_POLL_NS));
+
+        if (length == -ETIMEDOUT)
+            continue;
+        if (length <= 0) {
+            if (length == 0 && !nc->is_udp) /* Ctrl-D: our direction ends */
+                error = socket_shutdown(nc->socket, SOCKET_SHUTDOWN_WRITE);
+            break;
+        }
+        error = send_typed(nc, text, (size_t)length);
+    }
+    return error;
+}
+
+static int receive_all(struct nc *nc, char *buffer)
+{
+    for (;;) {
+        struct socket_address peer;
+        size_t received;
+        int error = socket_receive_from(nc->socket, buffer, NC_BUFFER, DEADLINE_NEVER, &received,
+                                        &peer);
+
+        if (error || (received == 0 && !nc->is_udp))
+            return error;
+        if (nc->is_udp) {
+            nc->peer = peer;
+            atomic_store(&nc->has_peer, true);
+        }
+        shell_write(nc->shell, buffer, received);
+    }
+}
+
+static int converse(struct nc *nc)
+{
+    char *buffer = kmalloc(NC_BUFFER);
+    struct task *typing;
+    int error, status;
+
+    if (!buffer)
+        return -ENOMEM;
+    error = task_create("nc", typing_task, nc, &typing);
+    if (!error) {
+        error = receive_all(nc, buffer);
+        atomic_store(&nc->is_over, true);
+        task_cancel(typing);
+        while (task_join(typing, &status, DEADLINE_NEVER) == -ECANCELED)
+            task_clear_cancel(task_current());
+    }
+    kfree(buffer);
+    return error;
+}
+
+/* Wait for one connection, and make it the socket. */
+static int accept_one(struct nc *nc)
+{
+    struct socket *connection;
+    int error = socket_listen(nc->socket, 1);
+
+    if (!error)
+        error = socket_accept(nc->socket, &connection, DEADLINE_NEVER);
+    if (error)
+        return error;
+    socket_close(nc->socket);
+    nc->socket = connection;
+    return 0;
+}
+
+static int nc_listen(struct nc *nc, uint16_t port)
+{
+    struct socket_address local = { .ip = { .family = IP_NONE }, .port = port };
+    int error = socket_bind(nc->socket, &local);
+
+    if (!error && !nc->is_udp)
+        error = accept_one(nc);
+    return error ? error : converse(nc);
+}
+
+static int nc_connect(struct nc *nc, const char *host, uint16_t port)
+{
+    struct socket_address peer = { .port = port };
+    int error = net_resolve(host, &peer.ip, deadline_after_ns(CONNECT_NS));
+
+    if (!error)
+        error = socket_connect(nc->socket, &peer, deadline_after_ns(CONNECT_NS));
+    if (error)
+        return error;
+    nc->peer = peer;
+    atomic_store(&nc->has_peer, true);
+    return converse(nc);
+}
+
+static int nc_run(struct shell *shell, const char *host, uint16_t port, bool is_udp)
+{
+    struct nc nc = { .shell = shell, .is_udp = is_udp };
+    int error = socket_create(is_udp ? SOCKET_UDP : SOCKET_TCP, &nc.socket);
+
+    if (error)
+        return error;
+    error = host ? nc_connect(&nc, host, port) : nc_listen(&nc, port);
+    socket_close(nc.socket);
+    if (error && error != -ECANCELED)
+        shell_error(shell, "%s", errno_text(error));
+    return error;
+}
+
+static int nc_command(struct shell *shell, int argc, char **argv)
+{
+    bool is_listening = false, is_udp = false;
+    uint16_t port;
+    int i = 1;
+
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        for (const char *letter = argv[i] + 1; *letter; letter++) {
+            if (*letter == 'l')
+                is_listening = true;
+            else if (*letter == 'u')
+                is_udp = true;
+            else
+                return -EINVAL;
+        }
+    }
+    if (argc - i != (is_listening ? 1 : 2))
+        return -EINVAL;
+    if (parse_u16(argv[argc - 1], &port) || port == 0) {
+        shell_error(shell, "'%s' is not a port from 1 to 65535", argv[argc - 1]);
+        return -EINVAL;
+    }
+    return nc_run(shell, is_listening ? NULL : argv[i], port, is_udp);
+}
+SHELL_COMMAND(nc, "nc [-u] HOST PORT | nc [-u] -l PORT",
+              "connect to a port, or wait for a connection, and pass bytes both ways", nc_command,
+              CMD_NORMAL);
