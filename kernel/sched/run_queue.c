@@ -19,7 +19,9 @@
  *     idle:   set own bit in idle_mask; fence; look at own ready_count; halt
  *     giver:  add to ready_count; fence; look at the bit; clear it and send an interrupt
  *
- * Whatever the interleaving, either the idle CPU sees the task or the giver sees the bit. An
+ * Whatever the interleaving, either the idle CPU sees the task or the giver sees the bit. While the
+ * idle CPU polls, the interrupt is left out: it looks at the bit and its queue again after it has
+ * said that it polls no more. An
  * interrupt sent between the look and the halt ends the halt at once (arch/cpu.h, cpu_idle()).
  */
 #include "kernel/sched/run_queue.h"
@@ -68,6 +70,14 @@ bool idle_mask_clear(unsigned int cpu)
     return atomic_fetch_and(&idle_mask[cpu / 64], ~mask_bit(cpu)) & mask_bit(cpu);
 }
 
+/* The bit is cleared first: a CPU that stops polling looks at it again before it halts. */
+static void wake_idle_cpu(unsigned int cpu)
+{
+    if (idle_mask_clear(cpu) &&
+        !__atomic_load_n(&per_cpu_ptr(run_queue, cpu)->is_polling, __ATOMIC_SEQ_CST))
+        smp_send_ipi(cpu, IPI_RESCHEDULE);
+}
+
 /* The first idle CPU whose bit is set in @affinity; CPU_MAX when there is none. */
 static unsigned int first_idle(const uint64_t affinity[TASK_AFFINITY_WORDS])
 {
@@ -91,8 +101,8 @@ void idle_mask_kick_one(void)
 {
     unsigned int cpu = first_idle(anywhere);
 
-    if (cpu != CPU_MAX && idle_mask_clear(cpu))
-        smp_send_ipi(cpu, IPI_RESCHEDULE);
+    if (cpu != CPU_MAX)
+        wake_idle_cpu(cpu);
 }
 
 bool sched_cpu_is_idle(unsigned int cpu)
@@ -177,9 +187,11 @@ static void enqueue(struct task *task, unsigned int cpu)
     if (is_here) {
         note_local_task(queue, is_slice_due);
     } else {
-        atomic_fence(); /* pairs with the one in halt_until_interrupt() */
-        if (idle_mask_clear(cpu) || is_slice_due)
+        atomic_fence(); /* pairs with the one in idle_until_work() */
+        if (is_slice_due)
             smp_send_ipi(cpu, IPI_RESCHEDULE);
+        else
+            wake_idle_cpu(cpu);
     }
     spin_unlock_irqrestore(&queue->lock, flags);
 }
