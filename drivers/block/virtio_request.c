@@ -271,6 +271,7 @@ static int create_virtqs(struct request_device *device, const struct virtq_spec 
     for (unsigned int i = first; i < count; i++)
         specs[i] = (struct virtq_spec){ .name = device->queues[i - first]->name,
                                         .callback = queue_isr,
+                                        .ignores_length = true,
                                         .context = device->queues[i - first] };
     int error = virtio_queues_create(device->virtio, specs, count);
     kfree(specs);

@@ -57,7 +57,7 @@ struct request_queue {
     struct block_poll poll;
     bool needs_kick __guarded_by(lock);
     bool is_reaping __guarded_by(lock); /* whoever reaps kicks at the end, for all */
-    unsigned int reapers; /* atomic: under way in reap() */
+    unsigned int reapers;               /* atomic: under way in reap() */
     struct request_chain chain __guarded_by(lock);
     char name[REQUEST_NAME_MAX];
 };

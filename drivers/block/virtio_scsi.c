@@ -119,6 +119,7 @@ static void fill_header(struct scsi_slot *scsi, uint16_t target, uint16_t lun)
     scsi->header.tag = (uintptr_t)scsi;
     scsi->response.response = UINT8_MAX;
     scsi->response.sense_length = 0;
+    scsi->response.residual = 0;
 }
 
 static void fill_cdb(uint8_t *cdb, const struct block_request *request)
@@ -192,10 +193,12 @@ static int result(struct request_slot *slot, uint32_t written __maybe_unused)
     struct command_response *response = &container_of(slot, struct scsi_slot, slot)->response;
     int error = response_error(response->response);
 
-    if (error)
-        return error;
-    return scsi_error(response->status, response->sense,
-                      MIN(response->sense_length, (uint32_t)SCSI_SENSE_SIZE));
+    if (!error)
+        error = scsi_error(response->status, response->sense,
+                           MIN(response->sense_length, (uint32_t)SCSI_SENSE_SIZE));
+    if (!error && slot->request && response->residual > 0)
+        error = -EIO; /* not all of the data came or went */
+    return error;
 }
 
 static void has_room(struct request_device *device)

@@ -7,7 +7,9 @@
 #include "arch/io.h"
 #include "drivers/bus/pci.h"
 #include "kernel/log.h"
+#include "kernel/parameter.h"
 #include "lib/errno.h"
+#include "lib/string.h"
 #include "mm/kmalloc.h"
 #include "mm/vm.h"
 
@@ -48,11 +50,23 @@ static void mask_entry(struct pci_msix *msix, unsigned int index, bool masked)
                  masked ? MSIX_ENTRY_MASKED : 0);
 }
 
+static bool is_msix_wanted = true; /* const after the parameters are read */
+
+static int msix_parameter(const char *value)
+{
+    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+        return -EINVAL;
+    is_msix_wanted = strcmp(value, "on") == 0;
+    return 0;
+}
+PARAMETER(pci_msix, "pci.msix", "on|off", "message-signalled interrupts; off: the INTx lines",
+          msix_parameter);
+
 int pci_msix_enable(struct pci_device *device)
 {
     unsigned int capability = pci_find_capability(device, PCI_CAPABILITY_MSIX, 0);
 
-    if (!capability)
+    if (!capability || !is_msix_wanted)
         return -ENODEV;
     uint16_t control = pci_read16(device, capability + MSIX_CONTROL);
     uint32_t where = pci_read32(device, capability + MSIX_TABLE);

@@ -140,6 +140,7 @@ static int create_queue(struct virtio_device *device, const struct virtq_spec *s
     vq->name = spec->name;
     vq->callback = spec->callback;
     vq->context = spec->context;
+    vq->ignores_length = spec->ignores_length;
     device->queues[index] = vq;
     return 0;
 }

@@ -116,7 +116,8 @@ struct virtq_spec {
     const char *name;                   /* for irqstat: "input.0"; lives as long as the device */
     void (*callback)(struct virtq *vq); /* Context: ISR; NULL: never interrupts */
     void *context;
-    uint16_t max_size; /* 0: as large as the device offers, up to 1024 */
+    uint16_t max_size;   /* 0: as large as the device offers, up to 1024 */
+    bool ignores_length; /* see struct virtq */
 };
 
 /**

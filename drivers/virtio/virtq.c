@@ -293,7 +293,8 @@ void *virtq_pop(struct virtq *vq, uint32_t *length)
         return NULL;
     }
     struct virtq_slot *slot = &vq->slots[id];
-    if (written > slot->writable_bytes && virtio_has_feature(vq->device, VIRTIO_F_VERSION_1)) {
+    if (written > slot->writable_bytes && !vq->ignores_length &&
+        virtio_has_feature(vq->device, VIRTIO_F_VERSION_1)) {
         break_queue(vq, "wrote past the end of a buffer, bytes", written);
         return NULL;
     }

@@ -61,6 +61,11 @@ struct virtq {
     uint16_t size; /* power of two */
     bool has_event_idx;
     bool has_indirect;
+    /*
+     * The driver has no use for used lengths, so a wrong one is no breach: QEMU's virtio-scsi adds
+     * what it has read to what it has written.
+     */
+    bool ignores_length;
     const char *name;                   /* for irqstat */
     void (*callback)(struct virtq *vq); /* buffers were used. Context: ISR; NULL: none */
     void *context;                      /* the driver's */
