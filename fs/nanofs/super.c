@@ -399,13 +399,19 @@ close_device:
     return error;
 }
 
+/* A commit drops references, and with the last one a removed file becomes a zombie. */
 static int nanofs_sync(struct mount *mount)
 {
     struct nanofs *fs = mount->private;
-    int error = nanofs_zombies_bury(fs);
-    int commit_error = nanofs_commit(fs);
+    int error, bury_error = 0;
 
-    return commit_error ? commit_error : atomic_load(&fs->is_read_only) ? 0 : error;
+    do {
+        error = nanofs_zombies_bury(fs);
+        if (error)
+            bury_error = error;
+        error = nanofs_commit(fs);
+    } while (!error && !list_is_empty(&fs->zombies));
+    return error ? error : bury_error;
 }
 
 static int nanofs_settle(struct mount *mount)

@@ -297,5 +297,27 @@ static void test_removed_while_open(void **state)
     stop();
 }
 
+/* One that is too fragmented to be freed at once takes the same way when nobody has it open. */
+static void test_removed_in_pieces(void **state)
+{
+    struct vfs_statfs before, after;
+
+    (void)state;
+    start(8192);
+    assert_int_equal(vfs_sync(), 0);
+    assert_int_equal(vfs_statfs("/", &before), 0);
+    for (uint64_t offset = 0; offset < 300 * 8192; offset += 8192)
+        write_word("/pieces", offset, offset);
+    remount();
+    assert_int_equal(vfs_remove("/pieces"), 0);
+    vfs_unmount_all();
+    assert_int_equal(vnode_cache_count(), 0);
+    assert_int_equal(vfs_mount("nanofs", "sim", "/"), 0);
+    assert_int_equal(vfs_statfs("/", &after), 0);
+    assert_true(before.free_blocks - after.free_blocks <= 1);
+    stop();
+}
+
 UNIT_TESTS(UNIT_TEST(test_100000_names), UNIT_TEST(test_holes), UNIT_TEST(test_large_disk),
-           UNIT_TEST(test_large_file), UNIT_TEST(test_paths), UNIT_TEST(test_removed_while_open))
+           UNIT_TEST(test_large_file), UNIT_TEST(test_paths), UNIT_TEST(test_removed_while_open),
+           UNIT_TEST(test_removed_in_pieces))
