@@ -33,8 +33,9 @@ enum lock_rank {
     LOCK_RANK_MOUNT_LINKS,
     LOCK_RANK_VNODE_CACHE,
     LOCK_RANK_SOCKET_TABLE,
-    LOCK_RANK_SOCKET,    /* one per TCP connection or UDP socket */
-    LOCK_RANK_NET_TABLE, /* routes, ARP, DNS cache, fragments */
+    LOCK_RANK_SOCKET,       /* one per TCP connection or UDP socket */
+    LOCK_RANK_NET_TABLE,    /* routes, ARP, DNS cache, fragments */
+    LOCK_RANK_NET_LISTENER, /* what listeners of devices note; under the list of devices */
     LOCK_RANK_NETDEV,
     LOCK_RANK_BLOCK_CACHE,
     LOCK_RANK_BLOCK_QUEUE,
