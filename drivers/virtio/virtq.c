@@ -324,3 +324,12 @@ bool virtq_enable_interrupts(struct virtq *vq)
     memory_barrier(); /* the wish is visible before idx is read again */
     return !virtq_has_used(vq);
 }
+
+void virtq_interrupt_when_done(struct virtq *vq)
+{
+    if (vq->has_event_idx)
+        *vq->used_event = (uint16_t)(vq->avail_idx - 1);
+    else
+        vq->avail->flags = 0;
+    memory_barrier(); /* visible before the caller looks at idx, if it does */
+}

@@ -124,6 +124,13 @@ void virtq_disable_interrupts(struct virtq *vq);
  */
 bool __must_check virtq_enable_interrupts(struct virtq *vq);
 
+/**
+ * virtq_interrupt_when_done() - one interrupt when all that is in flight has been used
+ * For transmit queues: where that cannot be said (no EVENT_IDX), at the next used buffer. The
+ * caller need not look again: what it missed comes with the last.
+ */
+void virtq_interrupt_when_done(struct virtq *vq);
+
 /** virtq_free_descriptors() - ring entries left; a chain needs 1 (indirect) or its segments. */
 static inline unsigned int virtq_free_descriptors(const struct virtq *vq)
 {
