@@ -200,9 +200,10 @@ static bool makes_sense(const struct dhcp_reply *reply)
         return false; /* not a run of ones */
     if (reply->type == DHCP_NAK)
         return true;
-    return (reply->type == DHCP_OFFER || reply->type == DHCP_ACK) && reply->address != 0 &&
-           reply->address != IPV4_BROADCAST && !ipv4_is_multicast(reply->address) &&
-           !ipv4_is_loopback(reply->address);
+    /* Whose it is must be said (RFC 2131, table 3), or it could not be asked for. */
+    return (reply->type == DHCP_OFFER || reply->type == DHCP_ACK) && reply->server != 0 &&
+           reply->address != 0 && reply->address != IPV4_BROADCAST &&
+           !ipv4_is_multicast(reply->address) && !ipv4_is_loopback(reply->address);
 }
 
 int dhcp_parse(const uint8_t *message, size_t length, uint32_t transaction,
