@@ -15,9 +15,22 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from nos.guest import Guest  # noqa: E402  the path comes first
+from nos import network as networks  # noqa: E402  the path comes first
+from nos.guest import Guest  # noqa: E402
 
 GUESTS = pytest.StashKey()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true", help="the long versions of tests too: hours")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--full"):
+        return
+    for item in items:
+        if item.get_closest_marker("full"):
+            item.add_marker(pytest.mark.skip(reason="a long version: pytest --full"))
 
 
 @pytest.fixture
@@ -45,6 +58,44 @@ def boot(start):
         return guest
 
     return boot_guest
+
+
+@pytest.fixture
+def networks_of_test(request, tmp_path, start):
+    """Make networks; they outlive the guests of the test, and their captures are checked then."""
+    reason = networks.why_not()
+    if reason:
+        pytest.skip(reason)
+    made = []
+
+    def make(**options):
+        made.append(networks.Network(tmp_path / f"network{len(made)}", **options))
+        return made[-1]
+
+    yield make
+    for guest in request.node.stash.get(GUESTS, []):
+        guest.kill()
+    complaints = []
+    for network in made:
+        network.close()
+        complaints += network.complaints()
+    assert not complaints, "the guest sent:\n" + "\n".join(complaints[:20])
+
+
+@pytest.fixture
+def network(networks_of_test):
+    """A network with one tap."""
+    return networks_of_test()
+
+
+@pytest.fixture
+def peer():
+    """A peer made by hand on a wire of its own (nos.peer)."""
+    from nos.peer import Peer
+
+    made = Peer()
+    yield made
+    made.close()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -39,13 +39,14 @@ SHIFTED = dict(zip('!@#$%^&*()_+{}:"~|<>?', "1234567890-=[];'`\\,./"))
 class Guest:
     """One QEMU process. Use as a context manager, or through the fixtures of conftest.py."""
 
-    def __init__(self, folder, **options):
+    def __init__(self, folder, prefix=(), **options):
+        """@prefix: words before the QEMU command, e.g. those that enter a network namespace."""
         self.machine = Machine(**options)
         self.folder = pathlib.Path(folder).absolute()  # QEMU's own: sockets there have short names
         self.folder.mkdir(parents=True, exist_ok=True)
         self._serial, serial_far = socket.socketpair()
         qmp_near, qmp_far = socket.socketpair()
-        self.command = self.machine.command(self.folder, serial_far.fileno(), qmp_far.fileno())
+        self.command = [*prefix, *self.machine.command(self.folder, serial_far.fileno(), qmp_far.fileno())]
         self._messages = open(self.folder / "qemu.log", "wb")
         self.started = time.monotonic()
         self.process = subprocess.Popen(

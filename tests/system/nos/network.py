@@ -1,0 +1,292 @@
+"""Networks for the system tests, each in a namespace of its own: nothing leaves it.
+
+    def test_something(network, boot):
+        guest = boot(prefix=network.prefix, devices=network.nic(), append=network.static())
+        network.run("ping", "-c", "1", network.guest)
+
+A Network has a tap whose host side is 10.77.0.1/24; servers started by network.start() live in the
+namespace and end with it. Every frame of a NIC is recorded; when the test ends, tshark looks at all
+that the guest sent: a bad checksum or a malformed packet fails the test.
+"""
+import contextlib
+import ctypes
+import hashlib
+import itertools
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None, use_errno=True)
+numbers = itertools.count(1)
+
+# Locally administered; the last byte is the number of the NIC.
+MAC_PREFIX = "52:54:00:4e:6f:"
+
+BAD_CHECKSUM = ("ip.checksum.status==0 || udp.checksum.status==0 || tcp.checksum.status==0 || "
+                "icmp.checksum.status==0")
+
+
+def why_not():
+    """Why there can be no network here, or None."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    for tool in ("ip", "ethtool", "tshark", "dnsmasq", "nginx"):
+        if not shutil.which(tool, path=tool_path()):
+            return f"{tool} is not installed"
+    return None
+
+
+def tool_path():
+    return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+def tool(*command, **options):
+    """Run a tool to its end; its output. A failure is an error with that output."""
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env={**os.environ, "PATH": tool_path()}, check=False, **options)
+    assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.returncode}\n{done.stdout}"
+    return done.stdout
+
+
+class Network:
+    host = "10.77.0.1"
+    guest = "10.77.0.2"
+    length = 24
+
+    def __init__(self, folder, taps=1, mtu=1500):
+        self.folder = pathlib.Path(folder).absolute()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.name = f"nos-{os.getpid()}-{next(numbers)}"
+        self.prefix = ["ip", "netns", "exec", self.name]
+        self._processes = []
+        self._nics = itertools.count()
+        self.captures = []  # (file, whether the guest computes checksums itself)
+        tool("ip", "netns", "add", self.name)
+        self.run("ip", "link", "set", "lo", "up")
+        for number in range(taps):
+            self.add_tap(number, mtu)
+
+    # ---- the host side ----
+
+    def add_tap(self, number, mtu=1500):
+        tap = f"tap{number}"
+        self.run("ip", "tuntap", "add", tap, "mode", "tap")
+        self.run("ethtool", "-K", tap, "tx", "off")
+        self.run("sysctl", "-qw", f"net.ipv6.conf.{tap}.disable_ipv6=1")
+        self.run("ip", "link", "set", tap, "mtu", mtu, "up")
+        self.run("ip", "addr", "add", f"10.77.{number}.1/24", "dev", tap)
+
+    def run(self, *command, **options):
+        """Run a tool in the namespace to its end; its output."""
+        return tool(*self.prefix, *command, **options)
+
+    def start(self, *command, log=None, **options):
+        """Start a server in the namespace; it ends with the network."""
+        log = log or f"{pathlib.Path(str(command[0])).name}.log"
+        with open(self.folder / log, "ab") as output:
+            process = subprocess.Popen(
+                [*self.prefix, *map(str, command)], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, env={**os.environ, "PATH": tool_path()},
+                preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL), **options)
+        self._processes.append(process)
+        return process
+
+    @staticmethod
+    def stop(process):
+        if process.poll() is None:
+            process.terminate()
+        process.wait(10)
+
+    @contextlib.contextmanager
+    def inside(self):
+        """Sockets made by this thread belong to the namespace."""
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        there = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
+        try:
+            assert libc.setns(there, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+            yield
+        finally:
+            libc.setns(home, CLONE_NEWNET)
+            os.close(home)
+            os.close(there)
+
+    def udp(self, port=0, address=None):
+        """A UDP socket on the host side."""
+        with self.inside():
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((address or self.host, port))
+        sock.settimeout(10)
+        return sock
+
+    def tcp(self):
+        with self.inside():
+            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.settimeout(30)
+        return sock
+
+    def listen(self, port, backlog=16):
+        sock = self.tcp()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((self.host, port))
+        sock.listen(backlog)
+        return sock
+
+    # ---- the guest's side ----
+
+    def nic(self, tap=0, transport="pci", offload=False, capture=True, netdev="", queues=1, **properties):
+        """QEMU options of a virtio NIC on a tap. Properties are the device's: mrg_rxbuf="off"."""
+        number = next(self._nics)
+        multi = f",queues={queues}" if queues > 1 else ""
+        options = ["-netdev", f"tap,id=net{number},ifname=tap{tap},script=no,downscript=no{multi}{netdev}"]
+        return [*options, *self.device(number, transport, offload, capture, queues=queues, **properties)]
+
+    def device(self, number, transport="pci", offload=False, capture=True, queues=1, **properties):
+        properties = {"mac": f"{MAC_PREFIX}{number:02x}", **properties}
+        if transport == "pci":
+            properties.setdefault("romfile", "")
+        if queues > 1:
+            properties.update(mq="on", vectors=2 * queues + 2)
+        if not offload:
+            properties = {"csum": "off", "guest_csum": "off", **properties}
+        words = "".join(f",{key}={value}" for key, value in properties.items())
+        options = ["-device", f"virtio-net-{transport},netdev=net{number}{words}"]
+        if capture:
+            path = self.folder / f"net{number}-{len(self.captures)}.pcap"
+            self.captures.append((path, not offload))
+            options += ["-object", f"filter-dump,id=dump{number},netdev=net{number},file={path}"]
+        return options
+
+    def static(self, *more):
+        """Kernel parameters: a fixed address, this host as gateway and name server."""
+        return " ".join([f"ip={self.guest}/{self.length},{self.host},{self.host}", "dns=on", *more])
+
+    # ---- servers ----
+
+    def dnsmasq(self, *options, tap=0):
+        """DHCP and DNS on the tap; leases last two minutes unless the options say otherwise."""
+        leases = self.folder / "leases"
+        process = self.start(
+            "dnsmasq", "-d", "-C", "/dev/null", "-i", f"tap{tap}", "--bind-interfaces", "--no-ping", "--no-hosts",
+            "--no-resolv", f"--dhcp-leasefile={leases}", "--user=root", f"--pid-file={self.folder}/dnsmasq.pid",
+            "--address=/web.test/10.77.0.1", "--log-dhcp", "--log-queries", *options)
+        self.wait_log("dnsmasq.log", "started, version")
+        return process
+
+    def nginx(self, extra=""):
+        """A web server for the folder www; returns that folder."""
+        root = self.folder / "www"
+        root.mkdir(exist_ok=True)
+        (self.folder / "nginx.conf").write_text(NGINX.format(folder=self.folder, extra=extra))
+        self.start("nginx", "-p", self.folder, "-c", self.folder / "nginx.conf", "-e", self.folder / "nginx.log")
+        self.wait_listening(80)
+        return root
+
+    def wait_log(self, name, text, seconds=20):
+        """Wait until a server's log says something; return the log."""
+        end = time.monotonic() + seconds
+        while True:
+            log = (self.folder / name).read_text(errors="replace")
+            if text in log:
+                return log
+            assert time.monotonic() < end, f"{name} does not say {text!r}:\n{log}"
+            time.sleep(0.05)  # a file tells nobody of its growth
+
+    def wait_listening(self, port, seconds=20):
+        end = time.monotonic() + seconds
+        while True:
+            with self.tcp() as sock:
+                if sock.connect_ex((self.host, port)) == 0:
+                    return
+            assert time.monotonic() < end, f"nobody listens on port {port}"
+            time.sleep(0.05)
+
+    # ---- the end ----
+
+    def close(self):
+        for process in self._processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        tool("ip", "netns", "del", self.name)
+
+    def complaints(self):
+        """What tshark finds wrong with the packets that guests sent; QEMU must have ended."""
+        found = []
+        for path, computes_checksums in self.captures:
+            if not path.exists():
+                continue
+            if not computes_checksums:
+                clear_partial_checksums(path)
+            bad = f"({BAD_CHECKSUM} || _ws.malformed)"
+            output = subprocess.run(
+                ["tshark", "-r", path, *CHECK_SUMS, "-Y", f"eth.src[0:5]=={MAC_PREFIX[:-1]} && {bad}"],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+            if output.returncode not in (0, 2):  # 2: the last frame was cut by the end of QEMU
+                found.append(f"tshark: {output.stderr}")
+            found += [f"{path.name}: {line}" for line in output.stdout.splitlines()]
+        return found
+
+
+CHECK_SUMS = ["-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE"]
+
+
+def clear_partial_checksums(path):
+    """With offloads the device completes TCP's sum after the capture; of those only the header is checked."""
+    data = bytearray(path.read_bytes())
+    at = 24
+    while at + 16 <= len(data):
+        length = struct.unpack_from("<I", data, at + 8)[0]
+        frame = at + 16
+        is_ipv4 = data[frame + 12:frame + 14] == b"\x08\x00"
+        if is_ipv4 and length >= 54 and data[frame + 23] == 6:
+            header = (data[frame + 14] & 15) * 4
+            data[frame + 14 + header + 16:frame + 14 + header + 18] = b"\0\0"
+            data[frame + 23] = 253  # a protocol for experiments: tshark leaves the rest alone
+            data[frame + 24:frame + 26] = b"\0\0"
+            total = sum(struct.unpack_from(f"!{header // 2}H", data, frame + 14))
+            while total >> 16:
+                total = (total & 0xFFFF) + (total >> 16)
+            data[frame + 24:frame + 26] = struct.pack("!H", ~total & 0xFFFF)
+        at = frame + length
+    path.write_bytes(data)
+
+
+def body(size, seed=0):
+    """Bytes that look random, the same each time, and their SHA-256 as text."""
+    block = hashlib.sha256(b"%d" % seed).digest() * 32
+    blocks = (hashlib.sha256(b"%d %d" % (seed, i)).digest() + block[32:] for i in range(size // len(block) + 1))
+    data = b"".join(blocks)[:size]
+    return data, hashlib.sha256(data).hexdigest()
+
+
+NGINX = """
+daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/nginx.log info;
+events {{ worker_connections 256; }}
+http {{
+    access_log {folder}/access.log;
+    client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
+    uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
+    default_type text/plain; sendfile on; keepalive_timeout 5;
+    server {{
+        listen 10.77.0.1:80; root {folder}/www; autoindex off;
+        location /absolute {{ return 301 http://10.77.0.1/$arg_to; }}
+        location /relative/ {{ return 302 $arg_to; }}
+        location /seeother {{ return 303 /$arg_to; }}
+        location /temporary {{ return 307 /$arg_to; }}
+        location /permanent {{ return 308 /$arg_to; }}
+        location /loop {{ return 302 /loop; }}
+        location /secure {{ return 301 https://10.77.0.1/; }}
+        location /broken {{ return 500; }}
+        location /slow/ {{ alias {folder}/www/; limit_rate 64k; }}
+        location /chunked/ {{ alias {folder}/www/; ssi on; ssi_types *; }}
+        {extra}
+    }}
+}}
+"""

@@ -1,0 +1,100 @@
+"""virtio-net on every transport and with every feature on and off, pinged from the host."""
+import socket
+
+import pytest
+
+PING = ("ping", "-q", "-i", "0.002", "-w", "20")
+
+SHAPES = {
+    "transitional": {},
+    "modern": {"disable-legacy": "on"},
+    "legacy": {"disable-modern": "on", "disable-legacy": "off"},
+    "legacy, one buffer each": {"disable-modern": "on", "disable-legacy": "off", "mrg_rxbuf": "off", "any_layout": "off"},
+    "offloads": {"offload": True},
+    "offloads, no merging": {"offload": True, "mrg_rxbuf": "off"},
+    "no segmentation": {"offload": True, "host_tso4": "off", "guest_tso4": "off"},
+    "INTx": {"vectors": 0},
+    "no event index": {"event_idx": "off", "indirect_desc": "off"},
+    "small rings": {"rx_queue_size": 256, "tx_queue_size": 256},
+    "large rings": {"rx_queue_size": 1024, "tx_queue_size": 256},
+}
+
+
+def ping(network, count, size, address=None):
+    """Every one of @count pings is answered, once."""
+    output = network.run(*PING, "-c", count, "-s", size, address or network.guest)
+    assert f"{count} received" in output and "duplicates" not in output, output
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shapes(network, boot, shape):
+    guest = boot(prefix=network.prefix, cpus=2, append=network.static(), devices=network.nic(**SHAPES[shape]))
+    for size in (0, 56, 1472, 4000, 20000):
+        ping(network, 30, size)
+    assert "0000:00:" in guest.run("irqstat")
+
+
+@pytest.mark.parametrize("machine", ["microvm", "microvm,legacy"])
+def test_mmio(network, boot, machine):
+    legacy = ["-global", "virtio-mmio.force-legacy=true"] if "legacy" in machine else []
+    boot(prefix=network.prefix, machine="microvm", append=network.static(),
+         devices=[*legacy, *network.nic(transport="device")])
+    ping(network, 30, 56)
+    ping(network, 30, 4000)
+
+
+def test_two_queue_pairs(network, boot):
+    network.run("ip", "link", "del", "tap0")
+    network.run("ip", "tuntap", "add", "tap0", "mode", "tap", "multi_queue")
+    network.run("ip", "link", "set", "tap0", "up")
+    network.run("ip", "addr", "add", f"{network.host}/24", "dev", "tap0")
+    guest = boot(prefix=network.prefix, cpus=2, append=network.static(), 
+                 devices=network.nic(queues=2, offload=True, capture=False))
+    ping(network, 200, 1000)
+    interrupts = guest.run("irqstat")
+    assert "rx0" in interrupts and "rx1" in interrupts
+
+
+def test_host_mtu(networks_of_test, boot):
+    network = networks_of_test(mtu=9000)
+    boot(prefix=network.prefix, append=network.static(), devices=network.nic(host_mtu=9000))
+    output = network.run(*PING, "-c", "20", "-M", "do", "-s", 8972, network.guest)
+    assert "20 received" in output
+
+
+def test_two_nics(networks_of_test, boot):
+    network = networks_of_test(taps=2)
+    guest = boot(prefix=network.prefix, append=network.static(), devices=[*network.nic(), *network.nic(tap=1)])
+    ping(network, 20, 56)
+    network.dnsmasq("--dhcp-range=10.77.1.50,10.77.1.60,255.255.255.0,5m", tap=1)
+    assert "eth1: bound, 10.77.1." in guest.run("dhcp eth1")
+    address = guest.run("dhcp eth1").split("bound, ")[1].split("/")[0]
+    ping(network, 20, 56, address)
+    ping(network, 20, 56)
+
+
+def test_multicast_burst_at_start(network, start):
+    """What the host queued on the tap before the driver was there arrives in one burst."""
+    guest = start(prefix=[*network.prefix], append=network.static(), devices=network.nic(), cpus=2)
+    with network.udp() as sock:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(network.host))
+        for number in range(2000):
+            sock.sendto(b"x" * (number % 1400), ("239.1.2.3", 5000))
+    guest.wait_prompt()
+    ping(network, 50, 56)
+
+
+def test_link_down_and_up(network, boot):
+    guest = boot(prefix=network.prefix, append=network.static(), devices=network.nic(capture=False))
+    ping(network, 5, 56)
+    guest.qmp.monitor("set_link net0 off")
+    assert "link down" in guest.run("dmesg link")
+    guest.qmp.monitor("set_link net0 on")
+    assert "link up" in guest.run("dmesg link")
+    ping(network, 5, 56)
+
+
+def test_ten_thousand_pings(network, boot):
+    boot(prefix=network.prefix, cpus=2, append=network.static(), devices=network.nic(capture=False))
+    output = network.run("ping", "-q", "-i", "0.002", "-c", "10000", "-w", "100", network.guest)
+    assert "10000 received" in output and "duplicates" not in output, output
