@@ -125,8 +125,6 @@ void cpu_idle(void)
 
 /* ---- a kernel -------------------------------------------------------------------------------- */
 
-extern char __start_percpu[] __weak, __stop_percpu[] __weak;
-
 /* Per-CPU variables as the program was loaded with them. */
 static void percpu_reset(void)
 {

@@ -9,6 +9,9 @@
 
 struct context;
 
+/* Bounds of the section of per-CPU variables, made by the linker. */
+extern char __start_percpu[], __stop_percpu[];
+
 /* context.c */
 /** host_context_back_on_main_stack() - after a jump there from whatever task's stack. */
 void host_context_back_on_main_stack(void);
