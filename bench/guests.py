@@ -10,7 +10,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / "build" / "bench"
 ROW = re.compile(r"^(?:\[ *[0-9.]+\] )?(?:nos_bench: )?(?:bench: )?([a-z][a-z0-9_]*) ([0-9.]+) (\S+)\s*$")
-MODULES = ("virtio.ko virtio_ring.ko virtio_pci_legacy_dev.ko virtio_pci_modern_dev.ko virtio_pci.ko "
+MODULES = ("virtio_ring.ko virtio.ko virtio_pci_legacy_dev.ko virtio_pci_modern_dev.ko virtio_pci.ko "
            "virtio_blk.ko failover.ko net_failover.ko virtio_net.ko").split()
 
 
@@ -61,7 +61,7 @@ class Run:
             if not data:
                 raise BenchError(f"the guest ended before {wanted!r}; last lines:\n" +
                                  self.text[-800:])
-            self.text += data.decode("latin1").replace("\r", "")
+            self.text = (self.text + data.decode("latin1")).replace("\r\n", "\n")
         return time.monotonic() - self.started
 
     def type(self, line):
@@ -103,7 +103,7 @@ class Nos:
         for command in ["memusage", *commands]:
             run.type(command)
             run.read_prompt()
-        memory = re.search(r"^used +\d+ +(\d+)", run.text, re.M)
+        memory = re.search(r"^used +\d+ +(\d+)", run.text.replace("\r", ""), re.M)
         run.type("poweroff")
         run.finish()
         rows = run.rows()
