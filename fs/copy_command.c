@@ -98,7 +98,10 @@ static int with_two_paths(struct shell *shell, int argc, char **argv,
     to = from ? target_path(shell, argv[2], from) : NULL;
     if (to) {
         error = run(shell, from, to);
-        if (error)
+        if (error == -EINVAL) {
+            shell_error(shell, "%s cannot be moved into itself", argv[1]);
+            error = -ELOOP;
+        } else if (error)
             shell_error(shell, "%s to %s: %s", argv[1], argv[2], errno_text(error));
     }
     kfree(from);

@@ -202,7 +202,7 @@ static int find_mount(const char *path, struct mount **result)
     if (!walk.vnode)
         error = -ENOENT;
     else if (walk.vnode->mount->root != walk.vnode)
-        error = -EINVAL;
+        error = -ENXIO;
     else
         *result = walk.vnode->mount;
     vfs_walk_end(&walk);

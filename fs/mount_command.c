@@ -100,7 +100,7 @@ static int umount_command(struct shell *shell, int argc, char **argv)
     if (!path)
         return -ENOENT;
     error = vfs_unmount(path);
-    if (error == -EINVAL)
+    if (error == -ENXIO)
         shell_error(shell, "%s: nothing is mounted there; `mounts` lists what is", path);
     else if (error == -EBUSY)
         shell_error(shell, "%s: %s", path,

@@ -69,6 +69,7 @@ int __must_check vfs_statfs(const char *path, struct vfs_statfs *statistics);
 
 /** vfs_mount() - @disk is NULL for a file system without one; @path an empty or any directory. */
 int __must_check vfs_mount(const char *filesystem, const char *disk, const char *path);
+/** vfs_unmount() - -ENXIO: nothing is mounted right there. */
 int __must_check vfs_unmount(const char *path);
 /** vfs_unmount_all() - sync and unmount what can be; before poweroff and reboot. */
 void vfs_unmount_all(void);
