@@ -118,6 +118,14 @@ static void panic_everywhere(void)
     panic_here(NULL);
 }
 
+/* The cause cannot be read: the report of the panic panics. */
+static void panic_again(void)
+{
+    const char *volatile nowhere = (const char *)0xffffdead00000000;
+
+    panic("%s", nowhere);
+}
+
 /* For the watchdog of the other CPUs to find. */
 static void panic_stuck(void)
 {
@@ -135,8 +143,8 @@ static const struct {
     { "stack", panic_stack },           { "null", panic_null },
     { "nullread", panic_nullread },     { "writecode", panic_writecode },
     { "execdata", panic_execdata },     { "smash", panic_smash },
-    { "everywhere", panic_everywhere }, { "deadlock", panic_deadlock },
-    { "stuck", panic_stuck },
+    { "everywhere", panic_everywhere }, { "again", panic_again },
+    { "deadlock", panic_deadlock },     { "stuck", panic_stuck },
 };
 
 static int panic_command(struct shell *shell, int argc, char **argv)
@@ -157,7 +165,7 @@ static int panic_command(struct shell *shell, int argc, char **argv)
 }
 SHELL_COMMAND(panic,
               "panic [direct|pagefault|divzero|ud|stack|null|nullread|writecode|execdata|smash|"
-              "everywhere|deadlock|stuck]",
+              "everywhere|again|deadlock|stuck]",
               "break the kernel, to see what it says\n"
               "stuck: a CPU spins with interrupts off until another one's watchdog finds it.",
               panic_command, CMD_NORMAL);

@@ -69,6 +69,13 @@ def test_panic_shows_everything(boot, way, config):
     agrees_with_gdb(shown, config)
 
 
+def test_panic_within_a_panic_ends(boot):
+    guest = boot(cpus=4, append="panic=exit")
+    guest.type("panic again\r")
+    assert guest.wait_exit() == EXIT_PANIC
+    assert re.search(r"PANIC while reporting a panic: page fault: read of address 0xffffdead", guest.log)
+
+
 def test_panic_halts_by_default(boot):
     guest = boot(cpus=2)
     guest.type("panic direct\r")
