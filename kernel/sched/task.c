@@ -137,14 +137,13 @@ void task_reap_forever(void)
     }
 }
 
-void task_cache_flush(void)
+unsigned int task_cache_settle(void)
 {
     struct task *task;
 
-    while ((task = cache_take()) != NULL)
-        task_release_memory(task);
     while ((task = graveyard_take()) != NULL)
         task_release_memory(task);
+    return this_cpu_ptr(task_cache)->count;
 }
 
 /* ---- birth --------------------------------------------------------------------------------- */

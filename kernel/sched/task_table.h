@@ -17,5 +17,8 @@ void __noreturn task_reap_forever(void);
 __hidden int sched_idle_entry(void *arg);
 uintptr_t task_random_canary(void);
 
-/** task_cache_flush() - free the cached structures and stacks of this CPU. Context: task. */
-void task_cache_flush(void);
+/**
+ * task_cache_settle() - do the reaper's work now; for the host layer's census
+ * Return: tasks that this CPU keeps for reuse, each a structure and a stack. Context: task.
+ */
+unsigned int task_cache_settle(void);
