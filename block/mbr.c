@@ -18,6 +18,7 @@
 #define MBR_ENTRY_SIZE       16
 #define MBR_PRIMARY_COUNT    4
 #define MBR_FIRST_LOGICAL    5
+#define MBR_PROTECTIVE       0xee
 
 struct mbr_entry {
     uint8_t status;
@@ -133,6 +134,11 @@ int mbr_read(const struct partition_reader *reader, const uint8_t *sector0,
         struct mbr_entry entry = read_entry(sector0, i);
         if (entry.type == 0 || entry.count == 0)
             continue;
+        if (entry.type == MBR_PROTECTIVE) {
+            log_warning("partition", "%s: partition %u stands for a GPT that cannot be read",
+                        reader->name, i + 1);
+            continue;
+        }
         table->scheme = "MBR";
         if (!is_extended(&entry)) {
             add_entry(reader, table, &entry, 0, i + 1);

@@ -55,6 +55,10 @@ static const char *capability_text(uint8_t id)
         return "MSI";
     case PCI_CAPABILITY_VENDOR:
         return "vendor";
+    case 0x04:
+        return "slot-id";
+    case 0x0c:
+        return "hot-plug";
     case 0x0d:
         return "bridge-id";
     case PCI_CAPABILITY_EXPRESS:
