@@ -25,6 +25,7 @@ static struct end ends[2]; /* A and B */
 static struct wire_conditions now;
 static struct unit_random randomness;
 static uint64_t free_at_ns[2]; /* when the line is free again, per direction */
+static uint64_t last_arrival_ns[2];
 unsigned int wire_frames_lost;
 bool (*wire_tap)(struct frame *frame);
 
@@ -99,7 +100,11 @@ static void fly(struct end *from, struct frame *frame)
         free_at_ns[direction] = start + frame->length * NS_PER_S / now.bytes_per_second;
         at = free_at_ns[direction];
     }
-    at += now.delay_ns + (now.jitter_ns ? unit_random_below(&randomness, now.jitter_ns) : 0);
+    at += now.delay_ns;
+    if (now.jitter_ns)
+        at += unit_random_below(&randomness, now.jitter_ns);
+    else /* in order: timers of one moment expire in any */
+        at = last_arrival_ns[direction] = MAX(at, last_arrival_ns[direction] + 1);
     flight->frame = frame;
     flight->to = &ends[!direction];
     timer_init(&flight->timer, "wire", landed);
@@ -269,7 +274,7 @@ void wire_start(uint64_t seed, const struct wire_conditions *conditions)
     now = *conditions;
     wire_frames_lost = 0;
     wire_tap = NULL;
-    free_at_ns[0] = free_at_ns[1] = 0;
+    free_at_ns[0] = free_at_ns[1] = last_arrival_ns[0] = last_arrival_ns[1] = 0;
     assert_non_null(loopback_netdev());
     add_end(&ends[0], WIRE_A, WIRE_A_PEER, 1);
     add_end(&ends[1], WIRE_B, WIRE_B_PEER, 2);
