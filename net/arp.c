@@ -64,8 +64,8 @@ struct arp_entry {
     uint32_t address;
     uint8_t mac[MAC_SIZE];
     enum arp_state state;
-    unsigned int tries;      /* questions out since the last confirmation; 0: none */
-    uint64_t asked_ns;       /* when the last one went out */
+    unsigned int tries; /* questions out since the last confirmation; 0: none */
+    uint64_t asked_ns;  /* when the last one went out */
     uint64_t confirmed_ns;
     uint64_t used_ns;
     struct frame_queue pending;
@@ -210,8 +210,7 @@ static bool begin_question_locked(struct arp_entry *entry)
 
 static bool is_fresh(const struct arp_entry *entry)
 {
-    return entry->state == ARP_REACHABLE &&
-           clock_now_ns() - entry->confirmed_ns < ARP_REACHABLE_NS;
+    return entry->state == ARP_REACHABLE && clock_now_ns() - entry->confirmed_ns < ARP_REACHABLE_NS;
 }
 
 static void wait_for_answer_locked(struct arp_entry *entry, struct frame *frame)
@@ -376,8 +375,8 @@ static bool is_well_formed(const struct arp_packet *packet)
     return be16_to_cpu(packet->hardware_type) == 1 &&
            be16_to_cpu(packet->protocol_type) == ETHERTYPE_IPV4 &&
            packet->hardware_length == MAC_SIZE && packet->protocol_length == 4 &&
-           !(packet->sender_mac[0] & 1) && !ipv4_is_multicast(sender) &&
-           sender != IPV4_BROADCAST && !ipv4_is_loopback(sender);
+           !(packet->sender_mac[0] & 1) && !ipv4_is_multicast(sender) && sender != IPV4_BROADCAST &&
+           !ipv4_is_loopback(sender);
 }
 
 static void process_packet(struct netdev *netdev, const struct arp_packet *packet)
@@ -441,7 +440,11 @@ static void fail_frame(struct frame *frame)
     frame_free(frame);
 }
 
-enum arp_action { ARP_KEEP, ARP_ASK_AGAIN, ARP_END };
+enum arp_action {
+    ARP_KEEP,
+    ARP_ASK_AGAIN,
+    ARP_END
+};
 
 static enum arp_action age_locked(struct arp_entry *entry, uint64_t now)
 {
@@ -469,8 +472,8 @@ struct arp_question {
 };
 
 /* Age one bucket. Return: how many questions to ask. */
-static unsigned int age_bucket_locked(struct list *bucket, uint64_t now,
-                                      struct frame_queue *failed, struct arp_question *questions)
+static unsigned int age_bucket_locked(struct list *bucket, uint64_t now, struct frame_queue *failed,
+                                      struct arp_question *questions)
 {
     unsigned int asked = 0;
     struct arp_entry *entry;
@@ -482,8 +485,9 @@ static unsigned int age_bucket_locked(struct list *bucket, uint64_t now,
         case ARP_ASK_AGAIN:
             if (asked == ARP_QUESTIONS_PER_TURN)
                 break; /* asked next second: the try is lost, no more */
-            questions[asked] = (struct arp_question){ entry->netdev, entry->address,
-                                                      entry->state != ARP_INCOMPLETE, { 0 } };
+            questions[asked] = (struct arp_question){
+                entry->netdev, entry->address, entry->state != ARP_INCOMPLETE, { 0 }
+            };
             memcpy(questions[asked++].mac, entry->mac, MAC_SIZE);
             break;
         case ARP_END:

@@ -24,7 +24,8 @@ bool ip_equal(const struct ip_address *a, const struct ip_address *b)
     return true;
 }
 
-/* One decimal number 0-255 of at most three digits. Return: the text after it, NULL if it is not. */
+/* One decimal number 0-255 of at most three digits. Return: the text after it, NULL if it is not.
+ */
 static const char *parse_octet(const char *text, uint32_t *value)
 {
     unsigned int digits = 0;

@@ -124,7 +124,11 @@ static void make_room_locked(uint32_t needed)
     }
 }
 
-enum placement { PLACED, PLACED_BEFORE, OVERLAPS };
+enum placement {
+    PLACED,
+    PLACED_BEFORE,
+    OVERLAPS
+};
 
 /* Where @frame goes. PLACED: it is in the list. PLACED_BEFORE: the same piece is there already. */
 static enum placement place_locked(struct datagram *datagram, struct frame *frame)

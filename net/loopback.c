@@ -11,8 +11,8 @@
 #include "lib/string.h"
 #include "net/netdev.h"
 
-#define LOOPBACK_MTU         65535
-#define LOOPBACK_FRAMES_MAX  1024
+#define LOOPBACK_MTU        65535
+#define LOOPBACK_FRAMES_MAX 1024
 
 static struct {
     struct netdev netdev;

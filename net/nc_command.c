@@ -14,15 +14,15 @@
 #include "net/socket.h"
 #include "shell/command.h"
 
-#define CONNECT_NS  (30 * NS_PER_S)
-#define NC_BUFFER   8192
+#define CONNECT_NS    (30 * NS_PER_S)
+#define NC_BUFFER     8192
 #define TYPED_POLL_NS (200 * NS_PER_MS)
 
 struct nc {
     struct shell *shell;
     struct socket *socket;
     bool is_udp;
-    atomic_bool is_over; /* the network side has ended: the typing task stops */
+    atomic_bool is_over;        /* the network side has ended: the typing task stops */
     struct socket_address peer; /* UDP, listening: who spoke last */
     atomic_bool has_peer;
 };
@@ -41,8 +41,7 @@ static int typing_task(void *arg)
     int error = 0;
 
     while (!error && !atomic_load(&nc->is_over)) {
-        int length =
-            shell_read(nc->shell, text, sizeof(text), deadline_after_ns(TYPED_POLL_NS));
+        int length = shell_read(nc->shell, text, sizeof(text), deadline_after_ns(TYPED_POLL_NS));
 
         if (length == -ETIMEDOUT)
             continue;
@@ -61,8 +60,8 @@ static int receive_all(struct nc *nc, char *buffer)
     for (;;) {
         struct socket_address peer;
         size_t received;
-        int error = socket_receive_from(nc->socket, buffer, NC_BUFFER, DEADLINE_NEVER, &received,
-                                        &peer);
+        int error =
+            socket_receive_from(nc->socket, buffer, NC_BUFFER, DEADLINE_NEVER, &received, &peer);
 
         if (error || (received == 0 && !nc->is_udp))
             return error;

@@ -268,8 +268,7 @@ static int arp_command(struct shell *shell, int argc, char **argv)
         return -EINVAL;
     for (unsigned int i = 0; arp_get(i, &info); i++)
         shell_printf(shell, "%-15s %s %s %s, age %llu s\n", ipv4_format(ip, info.address),
-                     info.state == ARP_INCOMPLETE ? "(unknown)        "
-                                                  : mac_format(mac, info.mac),
+                     info.state == ARP_INCOMPLETE ? "(unknown)        " : mac_format(mac, info.mac),
                      info.netdev->name, states[info.state], (ull)(info.age_ns / NS_PER_S));
     return 0;
 }

@@ -29,7 +29,12 @@
 /*
  * A queue's way through polling. SCHEDULED: on a CPU's list. AGAIN: scheduled while being polled.
  */
-enum poll_state { POLL_IDLE, POLL_SCHEDULED, POLL_RUNNING, POLL_AGAIN };
+enum poll_state {
+    POLL_IDLE,
+    POLL_SCHEDULED,
+    POLL_RUNNING,
+    POLL_AGAIN
+};
 
 static DEFINE_SPINLOCK(devices_lock, "netdevs", LOCK_RANK_NET_TABLE);
 static struct list devices __guarded_global(devices_lock) = LIST_INIT(devices);
@@ -160,8 +165,8 @@ static void send_pending_locked(struct netdev_queue *queue)
 
 static struct netdev_queue *queue_for(struct netdev *netdev, const struct frame *frame)
 {
-    unsigned int index = netdev->ops->select_queue ? netdev->ops->select_queue(netdev, frame)
-                                                   : cpu_current();
+    unsigned int index =
+        netdev->ops->select_queue ? netdev->ops->select_queue(netdev, frame) : cpu_current();
 
     return &netdev->queues[index % netdev->queue_count];
 }
@@ -245,8 +250,8 @@ static void net_tx_softirq(void)
 {
     for (;;) {
         irqflags_t flags = irq_save();
-        struct netdev_queue *queue = list_entry(list_pop_front(&this_cpu_queues()->wakes),
-                                                struct netdev_queue, wake_node);
+        struct netdev_queue *queue =
+            list_entry(list_pop_front(&this_cpu_queues()->wakes), struct netdev_queue, wake_node);
 
         irq_restore(flags);
         if (!queue)
@@ -459,16 +464,11 @@ struct netdev *netdev_next(struct netdev *netdev)
 const char *netdev_drop_name(enum netdev_drop reason)
 {
     static const char *const names[NETDEV_DROP_COUNT] = {
-        [NETDEV_DROP_RX_NO_MEMORY] = "rx-no-memory",
-        [NETDEV_DROP_RX_LENGTH] = "rx-length",
-        [NETDEV_DROP_RX_OTHER] = "rx-other-host",
-        [NETDEV_DROP_RX_PROTOCOL] = "rx-protocol",
-        [NETDEV_DROP_RX_STOPPED] = "rx-stopped",
-        [NETDEV_DROP_RX_ERROR] = "rx-error",
-        [NETDEV_DROP_TX_QUEUE_FULL] = "tx-queue-full",
-        [NETDEV_DROP_TX_STOPPED] = "tx-stopped",
-        [NETDEV_DROP_TX_LENGTH] = "tx-length",
-        [NETDEV_DROP_TX_ERROR] = "tx-error",
+        [NETDEV_DROP_RX_NO_MEMORY] = "rx-no-memory",   [NETDEV_DROP_RX_LENGTH] = "rx-length",
+        [NETDEV_DROP_RX_OTHER] = "rx-other-host",      [NETDEV_DROP_RX_PROTOCOL] = "rx-protocol",
+        [NETDEV_DROP_RX_STOPPED] = "rx-stopped",       [NETDEV_DROP_RX_ERROR] = "rx-error",
+        [NETDEV_DROP_TX_QUEUE_FULL] = "tx-queue-full", [NETDEV_DROP_TX_STOPPED] = "tx-stopped",
+        [NETDEV_DROP_TX_LENGTH] = "tx-length",         [NETDEV_DROP_TX_ERROR] = "tx-error",
     };
 
     return (unsigned int)reason < NETDEV_DROP_COUNT ? names[reason] : "?";

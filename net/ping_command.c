@@ -1,8 +1,8 @@
 /*
  * ping and udpsend.
  */
-#include "kernel/time/clock.h"
 #include "kernel/sync/wait_queue.h"
+#include "kernel/time/clock.h"
 #include "lib/errno.h"
 #include "lib/parse.h"
 #include "lib/string.h"

@@ -148,7 +148,8 @@ static void set_local(uint32_t destination, struct route_result *result)
     result->is_local = true;
 }
 
-/* 255.255.255.255 names no net: it goes out by the device asked for, or the first with an address. */
+/* 255.255.255.255 names no net: it goes out by the device asked for, or the first with an address.
+ */
 static int set_broadcast(struct netdev *netdev, struct route_result *result)
 {
     struct netdev *candidate = NULL;

@@ -119,8 +119,8 @@ int socket_bind(struct socket *socket, const struct socket_address *address)
 {
     if (address->ip.family == IP_V6)
         return -EAFNOSUPPORT;
-    if (address->ip.family == IP_V4 && address->ip.v4 != 0 &&
-        !interface_is_local(address->ip.v4) && !interface_is_broadcast(address->ip.v4))
+    if (address->ip.family == IP_V4 && address->ip.v4 != 0 && !interface_is_local(address->ip.v4) &&
+        !interface_is_broadcast(address->ip.v4))
         return -EADDRNOTAVAIL;
     return socket->ops->bind(socket, address);
 }
@@ -206,8 +206,8 @@ int socket_shutdown(struct socket *socket, enum socket_shutdown how)
 
 /* ---- data ---- */
 
-static int send_all(struct socket *socket, const uint8_t *data, size_t length,
-                    uint64_t deadline_ns, size_t *sent)
+static int send_all(struct socket *socket, const uint8_t *data, size_t length, uint64_t deadline_ns,
+                    size_t *sent)
 {
     do {
         size_t part = 0;
@@ -424,9 +424,9 @@ int socket_poll(struct socket_poll *sockets, unsigned int count, uint64_t deadli
     wait_queue_init(&poller.changed, "socket_poll");
     link_pollers(sockets, count, &poller, links);
     while ((ready = collect_ready(sockets, count)) == 0 && !error) {
-        error = wait_event(&poller.changed,
-                           __atomic_exchange_n(&poller.is_fired, false, __ATOMIC_SEQ_CST),
-                           deadline_ns);
+        error =
+            wait_event(&poller.changed,
+                       __atomic_exchange_n(&poller.is_fired, false, __ATOMIC_SEQ_CST), deadline_ns);
     }
     unlink_pollers(sockets, count, links);
     return ready ? ready : error;

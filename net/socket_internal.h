@@ -38,11 +38,11 @@ struct socket {
     const struct socket_ops *ops; /* const */
     enum socket_type type;        /* const */
     atomic_uint references;
-    struct spinlock lock;         /* rank: LOCK_RANK_SOCKET */
-    struct wait_queue changed;    /* woken when the answer of ready_locked() may be another */
+    struct spinlock lock;      /* rank: LOCK_RANK_SOCKET */
+    struct wait_queue changed; /* woken when the answer of ready_locked() may be another */
     struct list pollers __guarded_by(lock);
-    struct mutex reader; /* rank: LOCK_RANK_SOCKET_SLEEP */
-    struct mutex writer; /* rank: LOCK_RANK_SOCKET_SLEEP */
+    struct mutex reader;          /* rank: LOCK_RANK_SOCKET_SLEEP */
+    struct mutex writer;          /* rank: LOCK_RANK_SOCKET_SLEEP */
     int error __guarded_by(lock); /* 0 or -errno, for the next call */
     bool is_nonblocking __guarded_by(lock);
     bool is_bound __guarded_by(lock);

@@ -18,8 +18,7 @@ void tcp_rtt_sample(struct tcp_socket *tcp, uint64_t rtt_ns)
         tcp->srtt_ns = MAX(rtt_ns, (uint64_t)1);
         tcp->rttvar_ns = rtt_ns / 2;
     } else {
-        uint64_t difference =
-            tcp->srtt_ns > rtt_ns ? tcp->srtt_ns - rtt_ns : rtt_ns - tcp->srtt_ns;
+        uint64_t difference = tcp->srtt_ns > rtt_ns ? tcp->srtt_ns - rtt_ns : rtt_ns - tcp->srtt_ns;
 
         tcp->rttvar_ns = (3 * tcp->rttvar_ns + difference) / 4;
         tcp->srtt_ns = MAX((7 * tcp->srtt_ns + rtt_ns) / 8, (uint64_t)1);
@@ -249,6 +248,8 @@ bool tcp_process_ack(struct tcp_socket *tcp, const struct tcp_segment *segment)
         return false;
     if (seq_lt(segment->ack, tcp->snd_una - tcp->snd_wnd_max)) /* RFC 5961 5.2 */
         return false;
+    if (tcp_timer_is_set(tcp, TCP_TIMER_PERSIST) && !tcp->is_orphan)
+        tcp->stalled_since_ns = 0; /* the answer to a window probe */
     has_new_sack = tcp_sack_update(tcp, segment);
     if (seq_gt(segment->ack, tcp->snd_una))
         process_new_ack(tcp, segment);

@@ -14,7 +14,8 @@ const struct tcp_congestion_ops *tcp_congestion_find(enum tcp_congestion_kind ki
     return NULL;
 }
 
-/* RFC 6928: min(10 * MSS, max(2 * MSS, 14600)); one segment when the SYN was lost (RFC 5681 3.1). */
+/* RFC 6928: min(10 * MSS, max(2 * MSS, 14600)); one segment when the SYN was lost (RFC 5681 3.1).
+ */
 static uint32_t initial_window(const struct tcp_socket *tcp)
 {
     uint32_t mss = tcp->mss;
@@ -31,7 +32,8 @@ void tcp_congestion_start(struct tcp_socket *tcp)
     tcp->congestion->init(tcp);
 }
 
-/* RFC 5681 3.1: exponential below ssthresh; with byte counting (RFC 3465) large ACKs count fully. */
+/* RFC 5681 3.1: exponential below ssthresh; with byte counting (RFC 3465) large ACKs count fully.
+ */
 void tcp_congestion_acked(struct tcp_socket *tcp, uint32_t bytes)
 {
     const uint32_t most = 2 * TCP_BUFFER_MAX; /* more than can ever be in flight */

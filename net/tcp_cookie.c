@@ -15,15 +15,15 @@
 #define COOKIE_PERIOD_NS (64 * NS_PER_S)
 #define COOKIE_PERIODS   2 /* valid for 64 to 128 s */
 
-#define TS_BITS          5u
-#define TS_SCALE_MASK    15u
-#define TS_SCALE_NONE    15u
-#define TS_SACK          16u
+#define TS_BITS       5u
+#define TS_SCALE_MASK 15u
+#define TS_SCALE_NONE 15u
+#define TS_SACK       16u
 
 static const uint16_t mss_table[8] = { 536, 1200, 1300, 1400, 1440, 1452, 1460, 8960 };
 
-static struct hash_key cookie_key;      /* const after init */
-static atomic_u64 last_cookie_period;   /* period + 1 of the last one sent; 0: never */
+static struct hash_key cookie_key;    /* const after init */
+static atomic_u64 last_cookie_period; /* period + 1 of the last one sent; 0: never */
 
 static uint64_t current_period(void)
 {
@@ -69,8 +69,8 @@ void tcp_cookie_send(const struct tcp_segment *segment)
 {
     uint64_t period = current_period();
     unsigned int index = mss_index(segment->options.mss ? segment->options.mss : TCP_MSS_DEFAULT);
-    uint32_t cookie = (uint32_t)(period % 32) << 27 | index << 24 |
-                      cookie_hash(segment, segment->seq, period);
+    uint32_t cookie =
+        (uint32_t)(period % 32) << 27 | index << 24 | cookie_hash(segment, segment->seq, period);
     struct tcp_options options = { .window_scale = -1 };
 
     options.mss = tcp_mss_for(segment->peer.ip.v4, segment->netdev);
@@ -84,8 +84,8 @@ void tcp_cookie_send(const struct tcp_segment *segment)
     }
     atomic_store_relaxed(&last_cookie_period, period + 1);
     tcp_count(TCP_SYN_COOKIES_SENT);
-    tcp_send_raw(&segment->local, &segment->peer, NULL, cookie, segment->seq + 1,
-                 TCP_SYN | TCP_ACK, TCP_WINDOW_MAX, &options);
+    tcp_send_raw(&segment->local, &segment->peer, NULL, cookie, segment->seq + 1, TCP_SYN | TCP_ACK,
+                 TCP_WINDOW_MAX, &options);
 }
 
 static void decode_options(const struct tcp_segment *segment, uint32_t cookie,
@@ -122,8 +122,7 @@ bool tcp_cookie_check(const struct tcp_segment *segment, struct tcp_options *syn
 }
 
 /* RFC 6528 3: ISN = M + F(addresses, secret), M ticking every 4 microseconds. */
-uint32_t tcp_initial_sequence(const struct socket_address *local,
-                              const struct socket_address *peer)
+uint32_t tcp_initial_sequence(const struct socket_address *local, const struct socket_address *peer)
 {
     return (uint32_t)(clock_now_ns() / 4000) + (uint32_t)tcp_hash(local, peer, 1);
 }

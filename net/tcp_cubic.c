@@ -40,8 +40,7 @@ static void start_epoch(struct tcp_socket *tcp)
     cubic->acked_reno = 0;
     if (cubic->w_max > tcp->cwnd) {
         /* (W_max - cwnd) / (0.4 * MSS) seconds cubed, and 10^9 of a millisecond cubed */
-        cubic->k_ms =
-            cube_root((uint64_t)(cubic->w_max - tcp->cwnd) * 2500000000ull / tcp->mss);
+        cubic->k_ms = cube_root((uint64_t)(cubic->w_max - tcp->cwnd) * 2500000000ull / tcp->mss);
         cubic->origin = cubic->w_max;
     } else {
         cubic->k_ms = 0;
@@ -64,7 +63,8 @@ static uint32_t window_at(const struct tcp_socket *tcp, uint64_t t_ms)
     return (uint32_t)MIN(cubic->origin + delta, (uint64_t)UINT32_MAX / 2);
 }
 
-/* RFC 9438 4.3: alpha = 3 * (1 - beta) / (1 + beta) = 9 / 17 until w_max is reached again, then 1. */
+/* RFC 9438 4.3: alpha = 3 * (1 - beta) / (1 + beta) = 9 / 17 until w_max is reached again, then 1.
+ */
 static void grow_reno_estimate(struct tcp_socket *tcp, uint32_t bytes)
 {
     struct tcp_cubic *cubic = &tcp->cubic;

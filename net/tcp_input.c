@@ -196,7 +196,7 @@ static bool process_stray_syn(struct tcp_socket *tcp, const struct tcp_segment *
         return false;
     if (tcp->state == TCP_SYN_RECEIVED && segment->seq == tcp->irs) {
         if (segment->flags & TCP_ACK && segment->ack == tcp->snd_nxt)
-            return false; /* the other half of a simultaneous open */
+            return false;  /* the other half of a simultaneous open */
         tcp_send_syn(tcp); /* our SYN-ACK was lost */
         return true;
     }
@@ -266,8 +266,8 @@ static bool reset_orphan(struct tcp_socket *tcp, const struct tcp_segment *segme
 static void process_synchronized(struct tcp_socket *tcp, struct tcp_segment *segment)
 {
     /* It lies before the window, and is looked at in the fourth step. */
-    bool is_repeated_syn = tcp->state == TCP_SYN_RECEIVED && segment->flags & TCP_SYN &&
-                           segment->seq == tcp->irs;
+    bool is_repeated_syn =
+        tcp->state == TCP_SYN_RECEIVED && segment->flags & TCP_SYN && segment->seq == tcp->irs;
 
     tcp->last_received_ns = clock_now_ns();
     tcp->probes = 0;

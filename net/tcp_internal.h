@@ -90,21 +90,21 @@ static inline uint32_t seq_min(uint32_t a, uint32_t b)
 #define TCP_DUPLICATE_ACKS   3      /* RFC 5681: DupThresh */
 
 /* RFC 6298 wants at least a second; like others we take 200 ms: timers are exact here. */
-#define TCP_RTO_MIN_NS     (200 * NS_PER_MS)
-#define TCP_RTO_INITIAL_NS NS_PER_S
-#define TCP_RTO_MAX_NS     (60 * NS_PER_S)
-#define TCP_DELAYED_ACK_NS (40 * NS_PER_MS)
-#define TCP_MSL_NS         (30 * NS_PER_S)
-#define TCP_GIVE_UP_NS     (120 * NS_PER_S) /* R2, RFC 9293 3.8.3: at least 100 s */
-#define TCP_SYN_GIVE_UP_NS (180 * NS_PER_S) /* and 3 minutes for SYN */
-#define TCP_SYN_ACK_TRIES  5
-#define TCP_FIN_WAIT_2_NS  (60 * NS_PER_S)
-#define TCP_KEEPALIVE_PROBES_MAX 9
+#define TCP_RTO_MIN_NS            (200 * NS_PER_MS)
+#define TCP_RTO_INITIAL_NS        NS_PER_S
+#define TCP_RTO_MAX_NS            (60 * NS_PER_S)
+#define TCP_DELAYED_ACK_NS        (40 * NS_PER_MS)
+#define TCP_MSL_NS                (30 * NS_PER_S)
+#define TCP_GIVE_UP_NS            (120 * NS_PER_S) /* R2, RFC 9293 3.8.3: at least 100 s */
+#define TCP_SYN_GIVE_UP_NS        (180 * NS_PER_S) /* and 3 minutes for SYN */
+#define TCP_SYN_ACK_TRIES         5
+#define TCP_FIN_WAIT_2_NS         (60 * NS_PER_S)
+#define TCP_KEEPALIVE_PROBES_MAX  9
 #define TCP_KEEPALIVE_INTERVAL_NS (75 * NS_PER_S)
 #define TCP_CHALLENGE_INTERVAL_NS (10 * NS_PER_MS)
-#define TCP_TIME_WAIT_MAX  8192
-#define TCP_PAWS_IDLE_NS   (24ull * 24 * 3600 * NS_PER_S) /* RFC 7323 5.5 */
-#define TCP_OUT_OF_ORDER_MAX 4096 /* frames */
+#define TCP_TIME_WAIT_MAX         8192
+#define TCP_PAWS_IDLE_NS          (24ull * 24 * 3600 * NS_PER_S) /* RFC 7323 5.5 */
+#define TCP_OUT_OF_ORDER_MAX      4096                           /* frames */
 
 enum tcp_flags {
     TCP_FIN = 0x01,
@@ -136,7 +136,7 @@ struct tcp_range {
 #define TCP_SACK_BLOCKS 4
 
 struct tcp_options {
-    uint16_t mss; /* 0: not there */
+    uint16_t mss;        /* 0: not there */
     int8_t window_scale; /* -1: not there */
     bool has_sack_permitted;
     bool has_timestamps;
@@ -217,12 +217,12 @@ struct tcp_congestion_ops {
 };
 
 struct tcp_cubic {
-    uint32_t w_max;      /* bytes; window before the last reduction */
-    uint32_t w_est;      /* bytes; what Reno would have */
-    uint32_t k_ms;       /* time to reach w_max again */
-    uint32_t origin;     /* bytes; the plateau */
-    uint64_t epoch_ns;   /* start of this congestion avoidance; 0: not begun */
-    uint32_t acked;      /* bytes not yet turned into growth */
+    uint32_t w_max;    /* bytes; window before the last reduction */
+    uint32_t w_est;    /* bytes; what Reno would have */
+    uint32_t k_ms;     /* time to reach w_max again */
+    uint32_t origin;   /* bytes; the plateau */
+    uint64_t epoch_ns; /* start of this congestion avoidance; 0: not begun */
+    uint32_t acked;    /* bytes not yet turned into growth */
     uint32_t acked_reno;
 };
 
@@ -237,17 +237,17 @@ struct tcp_listener {
 };
 
 struct tcp_socket {
-    struct socket base; /* lock, addresses, error */
+    struct socket base;          /* lock, addresses, error */
     struct list_node table_node; /* connection table; guarded by its bucket's lock */
     struct list_node port_node;  /* port table; guarded by its bucket's lock */
     enum tcp_state state;
-    bool is_in_table;    /* of connections */
+    bool is_in_table; /* of connections */
     bool is_in_ports;
-    bool is_orphan;      /* the user has closed it */
-    bool is_passive;     /* came by listen */
+    bool is_orphan;  /* the user has closed it */
+    bool is_passive; /* came by listen */
     bool is_read_shut;
-    bool has_user_fin;   /* the user has ended the stream: FIN follows snd_end */
-    bool has_fin;        /* the peer's FIN is known, at fin_seq */
+    bool has_user_fin;     /* the user has ended the stream: FIN follows snd_end */
+    bool has_fin;          /* the peer's FIN is known, at fin_seq */
     bool has_received_fin; /* ... and all before it has arrived */
     bool was_connected;
     bool was_opened; /* it has left CLOSED once */
@@ -257,9 +257,9 @@ struct tcp_socket {
     bool has_sack;
     bool has_window_scale;
     uint8_t snd_scale, rcv_scale;
-    uint16_t mss;     /* payload per packet, options of every segment deducted */
+    uint16_t mss; /* payload per packet, options of every segment deducted */
     uint16_t peer_mss;
-    bool has_tso;     /* the device cuts large frames */
+    bool has_tso;          /* the device cuts large frames */
     struct netdev *netdev; /* by the last route lookup */
     uint32_t next_hop;
 
@@ -267,9 +267,9 @@ struct tcp_socket {
     uint32_t iss;
     uint32_t snd_una;
     uint32_t snd_nxt;
-    uint32_t snd_max;  /* highest ever sent + 1 */
-    uint32_t snd_end;  /* end of the queued stream; a FIN has this number */
-    uint32_t snd_wnd;  /* scaled */
+    uint32_t snd_max; /* highest ever sent + 1 */
+    uint32_t snd_end; /* end of the queued stream; a FIN has this number */
+    uint32_t snd_wnd; /* scaled */
     uint32_t snd_wl1, snd_wl2;
     uint32_t snd_wnd_max; /* largest the peer ever offered */
     struct list chunks;
@@ -295,9 +295,9 @@ struct tcp_socket {
     /* round trip time (RFC 6298) */
     uint64_t srtt_ns, rttvar_ns; /* 0: no sample yet */
     uint64_t rto_ns;
-    unsigned int backoff;     /* doublings in force */
-    uint32_t rtt_seq;         /* without timestamps: the byte being timed */
-    uint64_t rtt_start_ns;    /* 0: none is */
+    unsigned int backoff;      /* doublings in force */
+    uint32_t rtt_seq;          /* without timestamps: the byte being timed */
+    uint64_t rtt_start_ns;     /* 0: none is */
     uint64_t stalled_since_ns; /* first timeout since the last progress; 0: none */
     uint64_t give_up_ns;
     unsigned int syn_tries;
@@ -305,7 +305,7 @@ struct tcp_socket {
     /* receive sequence space */
     uint32_t irs;
     uint32_t rcv_nxt;
-    uint32_t rcv_adv;    /* right edge last advertised */
+    uint32_t rcv_adv; /* right edge last advertised */
     uint32_t fin_seq;
     uint32_t last_ack_sent;
     struct frame_queue receive_queue; /* in order; payloads */
@@ -317,9 +317,9 @@ struct tcp_socket {
     bool has_fixed_receive_limit;
     unsigned int sack_block_count;
     struct tcp_range sack_blocks[TCP_SACK_BLOCKS]; /* most recent first */
-    unsigned int unacked_segments;    /* full-sized, since the last ACK sent */
+    unsigned int unacked_segments;                 /* full-sized, since the last ACK sent */
     bool must_ack;
-    unsigned int quick_acks;          /* this many ACKs are not delayed: the peer is starting */
+    unsigned int quick_acks; /* this many ACKs are not delayed: the peer is starting */
 
     /* timestamps (RFC 7323) */
     uint32_t ts_offset;
@@ -333,18 +333,18 @@ struct tcp_socket {
     uint64_t deadlines[TCP_TIMER_COUNT]; /* DEADLINE_NEVER: not set */
     unsigned int probes;                 /* keep-alives unanswered */
     unsigned int persist_backoff;
-    uint64_t keepalive_ns;               /* 0: off */
+    uint64_t keepalive_ns; /* 0: off */
     uint64_t last_received_ns;
-    uint64_t confirmed_ns;               /* when ARP was last told that the neighbour lives */
+    uint64_t confirmed_ns; /* when ARP was last told that the neighbour lives */
     uint64_t challenged_ns;
-    int soft_error;                      /* last ICMP error, told if the connection times out */
+    int soft_error; /* last ICMP error, told if the connection times out */
 
     /* listening, and being accepted */
     struct tcp_listener *listener;
-    struct tcp_socket *parent;     /* one reference; NULL once accepted */
-    struct list_node accept_node;  /* guarded by parent->listener->lock */
-    bool is_ready;                 /* likewise: on the ready list, not the half-open one */
-    struct tcp_socket *to_notify;  /* a listener to wake after unlocking; one reference */
+    struct tcp_socket *parent;    /* one reference; NULL once accepted */
+    struct list_node accept_node; /* guarded by parent->listener->lock */
+    bool is_ready;                /* likewise: on the ready list, not the half-open one */
+    struct tcp_socket *to_notify; /* a listener to wake after unlocking; one reference */
 
     /* under the mutexes of the base */
     struct frame_queue read_queue;     /* reader: taken from receive_queue, counted in unread */
@@ -427,8 +427,8 @@ int tcp_update_route(struct tcp_socket *tcp);
 void tcp_reply_reset(const struct tcp_segment *segment);
 /** tcp_send_raw() - a bare segment from @local to @peer; for cookies and resets. No lock. */
 void tcp_send_raw(const struct socket_address *local, const struct socket_address *peer,
-                  struct netdev *netdev, uint32_t seq, uint32_t ack, uint8_t flags,
-                  uint16_t window, const struct tcp_options *options);
+                  struct netdev *netdev, uint32_t seq, uint32_t ack, uint8_t flags, uint16_t window,
+                  const struct tcp_options *options);
 uint32_t tcp_timestamp_now(const struct tcp_socket *tcp);
 uint16_t tcp_mss_for(uint32_t destination, const struct netdev *netdev);
 
@@ -439,7 +439,8 @@ void tcp_dispatch(struct tcp_segment *segment);
 
 /* ---- tcp_ack.c ---- */
 
-/** tcp_process_ack() - RFC 9293 3.10.7.4, fifth. Return: false when the segment is to be dropped. */
+/** tcp_process_ack() - RFC 9293 3.10.7.4, fifth. Return: false when the segment is to be dropped.
+ */
 bool tcp_process_ack(struct tcp_socket *tcp, const struct tcp_segment *segment);
 uint32_t tcp_pipe(const struct tcp_socket *tcp);
 void tcp_rtt_sample(struct tcp_socket *tcp, uint64_t rtt_ns);
@@ -511,7 +512,7 @@ int __must_check tcp_listener_accept(struct tcp_socket *tcp, struct socket **con
 bool tcp_listener_is_ready(struct tcp_socket *tcp);
 /** tcp_passive_open() - a connection in SYN-RECEIVED for @segment's SYN; NULL: no memory, taken. */
 struct tcp_socket *tcp_passive_open(struct tcp_socket *listener, const struct tcp_segment *segment,
-                                    uint32_t iss, uint32_t irs);
+                                    uint32_t iss, uint32_t irs, bool has_cookie);
 void tcp_cookie_send(const struct tcp_segment *segment);
 /** tcp_cookie_check() - is @segment's ACK one of ours? Then what the SYN said, as far as kept. */
 bool tcp_cookie_check(const struct tcp_segment *segment, struct tcp_options *syn_options);

@@ -31,12 +31,16 @@ int tcp_listener_create(struct tcp_socket *tcp, unsigned int backlog)
 
 /* ---- the two lists ---- */
 
-/* Put a new connection among the half-open. Return: false when there are too many. */
-static bool add_half_open(struct tcp_socket *parent, struct tcp_socket *child)
+/*
+ * Put a new connection among the half-open. Return: false when there are too many. One that brings
+ * a cookie stays there for a moment only, and is not kept out by the flood that made us send it.
+ */
+static bool add_half_open(struct tcp_socket *parent, struct tcp_socket *child, bool has_cookie)
 {
     struct tcp_listener *listener = parent->listener;
     irqflags_t flags = spin_lock_irqsave(&listener->lock);
-    bool has_room = !listener->is_closed && listener->half_open_count < listener->backlog;
+    bool has_room = !listener->is_closed &&
+                    listener->half_open_count < listener->backlog * (has_cookie ? 2 : 1);
 
     if (has_room) {
         socket_get(&parent->base);
@@ -164,7 +168,7 @@ void tcp_listener_close(struct tcp_socket *tcp)
 /* ---- segments for a listener ---- */
 
 struct tcp_socket *tcp_passive_open(struct tcp_socket *listener, const struct tcp_segment *segment,
-                                    uint32_t iss, uint32_t irs)
+                                    uint32_t iss, uint32_t irs, bool has_cookie)
 {
     struct tcp_socket *tcp = tcp_create();
 
@@ -190,7 +194,7 @@ struct tcp_socket *tcp_passive_open(struct tcp_socket *listener, const struct tc
     tcp->irs = irs;
     tcp->rcv_nxt = tcp->rcv_adv = tcp->last_ack_sent = irs + 1;
     tcp->state = TCP_SYN_RECEIVED;
-    if (!add_half_open(listener, tcp)) {
+    if (!add_half_open(listener, tcp, has_cookie)) {
         socket_put(&tcp->base);
         return NULL;
     }
@@ -220,8 +224,8 @@ static void process_syn(struct tcp_socket *listener, const struct tcp_segment *s
         tcp_cookie_send(segment);
         return;
     }
-    tcp = tcp_passive_open(listener, segment,
-                           tcp_initial_sequence(&segment->local, &segment->peer), segment->seq);
+    tcp = tcp_passive_open(listener, segment, tcp_initial_sequence(&segment->local, &segment->peer),
+                           segment->seq, false);
     if (!tcp)
         return;
     flags = tcp_lock(tcp);
@@ -248,7 +252,7 @@ static void process_stray_ack(struct tcp_socket *listener, struct tcp_segment *s
         tcp_count(TCP_ACCEPT_QUEUE_FULL); /* dropped: the peer's data comes again */
         return;
     }
-    tcp = tcp_passive_open(listener, segment, segment->ack - 1, segment->seq - 1);
+    tcp = tcp_passive_open(listener, segment, segment->ack - 1, segment->seq - 1, true);
     if (!tcp)
         return; /* likewise */
     flags = tcp_lock(tcp);

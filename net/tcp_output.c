@@ -129,7 +129,8 @@ static uint32_t attach_data(struct tcp_socket *tcp, struct frame *frame, uint32_
     uint32_t done = 0;
 
     list_for_each_entry(chunk, &tcp->chunks, node) {
-        uint32_t skip = seq + done - chunk->seq; /* wraps for chunks beyond, which are not reached */
+        uint32_t skip =
+            seq + done - chunk->seq; /* wraps for chunks beyond, which are not reached */
         uint32_t part;
 
         if (seq_leq(chunk->seq + chunk->length, seq + done))
@@ -204,8 +205,8 @@ void tcp_send_reset(struct tcp_socket *tcp)
 }
 
 void tcp_send_raw(const struct socket_address *local, const struct socket_address *peer,
-                  struct netdev *netdev, uint32_t seq, uint32_t ack, uint8_t flags,
-                  uint16_t window, const struct tcp_options *options)
+                  struct netdev *netdev, uint32_t seq, uint32_t ack, uint8_t flags, uint16_t window,
+                  const struct tcp_options *options)
 {
     const struct tcp_options none = { .window_scale = -1 };
     struct tcp_header header = { .seq = cpu_to_be32(seq),
@@ -381,8 +382,8 @@ static bool send_new(struct tcp_socket *tcp)
     available = seq_gt(tcp->snd_end, tcp->snd_nxt) ? tcp->snd_end - tcp->snd_nxt : 0;
     length = new_data_length(tcp, available);
     is_all = length == available;
-    has_fin = tcp->has_user_fin && is_all && (available > 0 || tcp->snd_wnd > 0 ||
-                                              tcp->snd_nxt == tcp->snd_una);
+    has_fin = tcp->has_user_fin && is_all &&
+              (available > 0 || tcp->snd_wnd > 0 || tcp->snd_nxt == tcp->snd_una);
     if (available > 0 && length == 0)
         return false;
     if (!is_worth_sending(tcp, length, is_all, has_fin))
@@ -412,16 +413,14 @@ static void check_persist(struct tcp_socket *tcp)
 static bool can_send_data(const struct tcp_socket *tcp)
 {
     return tcp->state == TCP_ESTABLISHED || tcp->state == TCP_CLOSE_WAIT ||
-           tcp->state == TCP_FIN_WAIT_1 || tcp->state == TCP_CLOSING ||
-           tcp->state == TCP_LAST_ACK;
+           tcp->state == TCP_FIN_WAIT_1 || tcp->state == TCP_CLOSING || tcp->state == TCP_LAST_ACK;
 }
 
 void tcp_output(struct tcp_socket *tcp)
 {
     if (can_send_data(tcp)) {
         if (tcp->snd_una == tcp->snd_nxt && tcp->srtt_ns != 0 &&
-            clock_now_ns() - tcp->last_received_ns > tcp_rto(tcp) &&
-            tcp->recovery == TCP_OPEN)
+            clock_now_ns() - tcp->last_received_ns > tcp_rto(tcp) && tcp->recovery == TCP_OPEN)
             tcp_congestion_idle(tcp);
         while (retransmit_one(tcp))
             ;

@@ -167,8 +167,8 @@ void tcp_enter_time_wait(struct tcp_socket *tcp)
 void tcp_negotiate(struct tcp_socket *tcp, const struct tcp_options *options)
 {
     tcp->ts_offset = (uint32_t)tcp_hash(&tcp->base.local, &tcp->base.peer, 2);
-    tcp->peer_mss = options->mss ? (uint16_t)MAX_T(uint16_t, options->mss, TCP_MSS_MIN)
-                                 : TCP_MSS_DEFAULT;
+    tcp->peer_mss =
+        options->mss ? (uint16_t)MAX_T(uint16_t, options->mss, TCP_MSS_MIN) : TCP_MSS_DEFAULT;
     tcp->has_sack = options->has_sack_permitted;
     tcp->has_timestamps = options->has_timestamps;
     if (tcp->has_timestamps) {
@@ -422,7 +422,8 @@ static int tcp_send_buffer(struct socket *socket, struct frame_buffer *buffer, u
 
 /* ---- RECEIVE: 3.10.3 ---- */
 
-/* Take what has arrived into read_queue. Return: 0 there is something; -EAGAIN; the error; 1 end. */
+/* Take what has arrived into read_queue. Return: 0 there is something; -EAGAIN; the error; 1 end.
+ */
 static int refill(struct tcp_socket *tcp)
 {
     irqflags_t flags = tcp_lock(tcp);
@@ -471,8 +472,7 @@ static int tcp_receive(struct socket *socket, void *data, size_t size, size_t *r
             return result < 0 ? result : 0;
     }
     while (done < size && !frame_queue_is_empty(&tcp->read_queue)) {
-        struct frame *frame =
-            list_entry(list_front(&tcp->read_queue.frames), struct frame, node);
+        struct frame *frame = list_entry(list_front(&tcp->read_queue.frames), struct frame, node);
         uint32_t part = MIN_T(uint32_t, size - done, frame->length);
 
         frame_copy_out(frame, 0, to + done, part);

@@ -15,7 +15,7 @@
 #define PORT_BUCKETS       256
 
 struct port_bucket {
-    struct spinlock lock; /* rank: LOCK_RANK_SOCKET_TABLE */
+    struct spinlock lock;                   /* rank: LOCK_RANK_SOCKET_TABLE */
     struct list sockets __guarded_by(lock); /* tcp_socket.port_node */
 };
 
@@ -32,8 +32,7 @@ uint64_t tcp_hash(const struct socket_address *local, const struct socket_addres
                       (uint32_t)local->port << 16 | peer->port);
 }
 
-static unsigned int bucket_of(const struct socket_address *local,
-                              const struct socket_address *peer)
+static unsigned int bucket_of(const struct socket_address *local, const struct socket_address *peer)
 {
     return (unsigned int)tcp_hash(local, peer, 0) % CONNECTION_BUCKETS;
 }

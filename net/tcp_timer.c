@@ -95,15 +95,17 @@ static void retransmit_expired(struct tcp_socket *tcp)
         tcp_timer_set(tcp, TCP_TIMER_RETRANSMIT, deadline_after_ns(tcp_rto(tcp)));
 }
 
-/* RFC 9293 3.8.6.1: the window may stay shut for ever while the peer answers. */
+/*
+ * RFC 9293 3.8.6.1: the window may stay shut for ever while the peer answers (each answer ends the
+ * stall, in tcp_process_ack()), but not after the user has left.
+ */
 static void persist_expired(struct tcp_socket *tcp)
 {
     uint64_t interval;
 
     if (tcp->snd_end == tcp->snd_una && !tcp->has_user_fin)
         return;
-    if ((tcp->is_orphan || clock_now_ns() - tcp->last_received_ns > tcp_rto(tcp) * 2) &&
-        has_given_up(tcp, tcp->give_up_ns ? tcp->give_up_ns : TCP_GIVE_UP_NS))
+    if (has_given_up(tcp, tcp->give_up_ns ? tcp->give_up_ns : TCP_GIVE_UP_NS))
         return;
     tcp_send_window_probe(tcp);
     tcp->persist_backoff = MIN(tcp->persist_backoff + 1, 16u);
@@ -119,8 +121,7 @@ static void keepalive_expired(struct tcp_socket *tcp)
     if (tcp->keepalive_ns == 0 || !tcp_is_synchronized(tcp) || tcp->state == TCP_TIME_WAIT)
         return;
     if (idle < tcp->keepalive_ns) {
-        tcp_timer_set(tcp, TCP_TIMER_KEEPALIVE,
-                      deadline_after_ns(tcp->keepalive_ns - idle));
+        tcp_timer_set(tcp, TCP_TIMER_KEEPALIVE, deadline_after_ns(tcp->keepalive_ns - idle));
         return;
     }
     if (tcp->probes >= TCP_KEEPALIVE_PROBES_MAX) {

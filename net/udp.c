@@ -18,9 +18,9 @@
 #include "net/route.h"
 #include "net/socket_internal.h"
 
-#define UDP_BUCKETS              256 /* ports modulo this: ephemeral ones are random anyway */
-#define UDP_RECEIVE_BUFFER       (256u * 1024)
-#define UDP_RECEIVE_BUFFER_MAX   (4u << 20)
+#define UDP_BUCKETS               256 /* ports modulo this: ephemeral ones are random anyway */
+#define UDP_RECEIVE_BUFFER        (256u * 1024)
+#define UDP_RECEIVE_BUFFER_MAX    (4u << 20)
 #define UDP_RECEIVE_DATAGRAMS_MAX 4096
 
 struct udp_socket {
@@ -335,9 +335,9 @@ static bool check_datagram(struct frame *frame, const struct ipv4_packet *packet
     }
     frame_trim(frame, length);
     if (header->checksum != 0 && !is_trusted &&
-        checksum_fold(frame_checksum(frame, 0, length,
-                                     ipv4_pseudo_sum(packet->source, packet->destination,
-                                                     IP_PROTOCOL_UDP, length))) != 0) {
+        checksum_fold(frame_checksum(
+            frame, 0, length,
+            ipv4_pseudo_sum(packet->source, packet->destination, IP_PROTOCOL_UDP, length))) != 0) {
         count(UDP_BAD_CHECKSUM);
         return false;
     }
@@ -560,12 +560,9 @@ uint64_t udp_counter(enum udp_counter counter)
 const char *udp_counter_name(enum udp_counter counter)
 {
     static const char *const names[UDP_COUNTER_COUNT] = {
-        [UDP_RECEIVED] = "received",
-        [UDP_SENT] = "sent",
-        [UDP_BAD_HEADER] = "bad header",
-        [UDP_BAD_CHECKSUM] = "bad checksum",
-        [UDP_NO_PORT] = "no such port",
-        [UDP_QUEUE_FULL] = "queue full",
+        [UDP_RECEIVED] = "received",     [UDP_SENT] = "sent",
+        [UDP_BAD_HEADER] = "bad header", [UDP_BAD_CHECKSUM] = "bad checksum",
+        [UDP_NO_PORT] = "no such port",  [UDP_QUEUE_FULL] = "queue full",
         [UDP_SOCKETS] = "sockets open",
     };
 

@@ -43,8 +43,8 @@ static int serve(void *arg)
     while (!transfer->receive_error) {
         size_t got;
 
-        transfer->receive_error = socket_receive(connection, buffer, 65536,
-                                                 deadline_after_ns(400 * NS_PER_S), &got);
+        transfer->receive_error =
+            socket_receive(connection, buffer, 65536, deadline_after_ns(400 * NS_PER_S), &got);
         if (transfer->receive_error || got == 0)
             break;
         for (size_t i = 0; i < got; i++)
@@ -93,7 +93,8 @@ static int run_transfer(void *arg)
     return 0;
 }
 
-static uint64_t transfer_once(uint64_t seed, size_t length, const struct wire_conditions *conditions)
+static uint64_t transfer_once(uint64_t seed, size_t length,
+                              const struct wire_conditions *conditions)
 {
     struct transfer transfer = { .length = length, .seed = seed, .conditions = conditions };
 
@@ -105,8 +106,9 @@ static uint64_t transfer_once(uint64_t seed, size_t length, const struct wire_co
         print_message("seed %llu: send %d receive %d after %zu\n", (unsigned long long)seed,
                       transfer.send_error, transfer.receive_error, transfer.received);
     if (getenv("WIRE_VERBOSE"))
-        print_message("seed %llu: %zu bytes, %u lost, %llu ms\n", (unsigned long long)seed, transfer.received,
-                      wire_frames_lost, (unsigned long long)(transfer.elapsed_ns / NS_PER_MS));
+        print_message("seed %llu: %zu bytes, %u lost, %llu ms\n", (unsigned long long)seed,
+                      transfer.received, wire_frames_lost,
+                      (unsigned long long)(transfer.elapsed_ns / NS_PER_MS));
     assert_true(transfer.is_exact);
     assert_int_equal(tcp_connection_count(), 0);
     assert_int_equal(tcp_memory_bytes(), 0);

@@ -19,14 +19,14 @@
 #define WIRE_B_PEER IPV4(10, 2, 0, 1) /* what B calls A */
 
 struct wire_conditions {
-    uint64_t delay_ns;        /* one way */
-    uint64_t jitter_ns;       /* up to this much more: reorders */
+    uint64_t delay_ns;         /* one way */
+    uint64_t jitter_ns;        /* up to this much more: reorders */
     uint64_t bytes_per_second; /* 0: no limit */
-    unsigned int loss;        /* per 10,000 frames, as all below */
+    unsigned int loss;         /* per 10,000 frames, as all below */
     unsigned int duplicate;
     unsigned int corrupt;
-    unsigned int features;    /* of the devices */
-    unsigned int mtu;         /* 0: 1500 */
+    unsigned int features; /* of the devices */
+    unsigned int mtu;      /* 0: 1500 */
 };
 
 /* A kernel with the stack, before host_run(). */
