@@ -46,3 +46,9 @@ def make_disk(kind, output, parameters="", config=None):
     """A bootable disk image (qcow2): kind mbr (BIOS) or gpt (BIOS and UEFI)."""
     subprocess.run([ROOT / "scripts/make_disk", kind, output, parameters, kernel(config)], check=True, cwd=ROOT)
     return output
+
+
+def make_gce(raw, output):
+    """The archive of a raw disk image that Google Cloud's importer takes."""
+    subprocess.run([ROOT / "scripts/make_gce", raw, output], check=True, cwd=ROOT)
+    return output
