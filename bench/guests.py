@@ -4,6 +4,7 @@ import pathlib
 import re
 import select
 import shutil
+import signal
 import subprocess
 import time
 
@@ -28,10 +29,42 @@ def qemu_command(kernel, append, smp, cpu, disk, extra=()):
     return command + list(extra)
 
 
+class Namespace:
+    """A network of our own, with a tap for the guest and the peer of the TCP rows."""
+    name = f"nosbench{os.getpid()}"
+    prefix = ()  # what QEMU is started by, while there is one
+    extra = ("-netdev", "tap,id=n,ifname=tap0,script=no,downscript=no",
+             "-device", "virtio-net-pci,netdev=n")
+
+    def __init__(self, peer):
+        self.peer_program = peer
+
+    def __enter__(self):
+        def ip(*words):
+            subprocess.run(["ip", *words], check=True)
+        ip("netns", "add", self.name)
+        Namespace.prefix = ("ip", "netns", "exec", self.name)
+        ip("-n", self.name, "link", "set", "lo", "up")
+        ip("-n", self.name, "tuntap", "add", "tap0", "mode", "tap")
+        ip("-n", self.name, "addr", "add", "10.88.0.1/24", "dev", "tap0")
+        ip("-n", self.name, "link", "set", "tap0", "up")
+        self.peer = subprocess.Popen([*self.prefix, str(self.peer_program)],
+                                     stdout=subprocess.PIPE, start_new_session=True)
+        self.peer.stdout.readline()
+        return self
+
+    def __exit__(self, *_):
+        os.killpg(self.peer.pid, signal.SIGKILL)
+        self.peer.wait()
+        Namespace.prefix = ()
+        subprocess.run(["ip", "netns", "del", self.name], check=False)
+
+
 class Run:
     """One boot: its output with the time of each line, read until the guest ends."""
 
     def __init__(self, command, deadline=300):
+        command = list(Namespace.prefix) + command
         self.started = time.monotonic()
         self.deadline = self.started + deadline
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -122,7 +155,9 @@ class Nos:
                    "bench files /mnt {few} sync", "umount /mnt"],
         "ramfiles": ["bench files / {count}"],
         "boot": [],
+        "net": ["bench tcp 10.88.0.1"],
     }
+    network = "ip=10.88.0.2/24,10.88.0.1"
 
 
 class Linux:
@@ -136,7 +171,9 @@ class Linux:
         "synced": "mount -t ext4 /dev/vda /mnt; rows files /mnt {few} sync; umount /mnt",
         "ramfiles": "rows files /tmp {count}",
         "boot": "",
+        "net": "ifconfig eth0 10.88.0.2 netmask 255.255.255.0 up; sleep 1; rows tcp 10.88.0.1",
     }
+    network = ""
 
     def __init__(self):
         self.folder = WORK / "linux"

@@ -18,9 +18,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import chart
-from guests import WORK, BenchError, Linux, Nos
+from guests import WORK, BenchError, Linux, Namespace, Nos
 
-GROUPS = "boot kernel disk files synced ramfiles".split()
+GROUPS = "boot kernel disk files synced ramfiles net".split()
 CASES = (("max", ""), ("qemu64", "mitigations=off init_on_alloc=0"))
 HIGHER_IS_BETTER = {"MB/s", "requests/s"}
 COUNTED = {"kernel", "ramfiles"}  # CPU-bound groups, whose instructions are worth counting
@@ -49,8 +49,15 @@ def commands_of(guest, group, arguments):
 def boot(guest, group, arguments, cpu, append, extra=(), label=""):
     is_linux = guest.name == "Linux"
     disk = fresh_disk(is_linux and group in ("files", "synced"))
-    rows, text = guest.run(commands_of(guest, group, arguments), smp=arguments.smp, cpu=cpu,
-                           disk=disk, extra=extra, append=append if is_linux else "")
+    commands = commands_of(guest, group, arguments)
+    words = append if is_linux else guest.network
+    if group == "net":
+        with Namespace(WORK / "linux" / "module" / "peer"):
+            rows, text = guest.run(commands, smp=arguments.smp, cpu=cpu, disk=disk, append=words,
+                                   extra=(*extra, *Namespace.extra))
+    else:
+        rows, text = guest.run(commands, smp=arguments.smp, cpu=cpu, disk=disk, extra=extra,
+                               append=words if is_linux else "")
     raw = WORK / "raw" / f"{label}-{group}-{guest.name}-{cpu}.txt"
     raw.parent.mkdir(parents=True, exist_ok=True)
     raw.write_text(text)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The rows of nos's `bench` that lie inside the kernel, done the way a Linux subsystem would: the same
- * names, counts and output, one line `NAME VALUE UNIT` each in the kernel log.
+ * The rows of nos's `bench` that lie inside the kernel, done the way a Linux subsystem would: the
+ * same names, counts and output, one line `NAME VALUE UNIT` each in the kernel log.
  */
 #include <linux/completion.h>
 #include <linux/crc32.h>

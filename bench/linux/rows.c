@@ -4,11 +4,14 @@
  *
  *     rows disk DEVICE [write]      128 KiB sequential and 4 KiB random, 1 and 32 in flight
  *     rows files DIRECTORY COUNT [sync]
+ *     rows tcp ADDRESS              where bench/linux/peer.c runs
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +19,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -73,11 +77,11 @@ static void measure_disk(struct disk_run *run, unsigned int in_flight, uint8_t *
     run->left = count;
     run->next = 0;
     for (unsigned int i = 0; i < in_flight; i++) {
-        iocbs[i] = (struct iocb){ .aio_fildes = (uint32_t)run->fd,
-                                  .aio_lio_opcode =
-                                      run->is_write ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD,
-                                  .aio_buf = (uintptr_t)(buffers + i * LARGE),
-                                  .aio_nbytes = run->request };
+        iocbs[i] =
+            (struct iocb){ .aio_fildes = (uint32_t)run->fd,
+                           .aio_lio_opcode = run->is_write ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD,
+                           .aio_buf = (uintptr_t)(buffers + i * LARGE),
+                           .aio_nbytes = run->request };
         pointers[i] = &iocbs[i];
         prepare(run, &iocbs[i]);
     }
@@ -103,8 +107,8 @@ static void measure_disk(struct disk_run *run, unsigned int in_flight, uint8_t *
     }
     uint64_t ns = now_ns() - start;
     syscall(SYS_io_destroy, context);
-    printf("disk_%s_%s_%u ", run->is_write ? "write" : "read", run->is_random ? "4k_random" : "128k",
-           in_flight);
+    printf("disk_%s_%s_%u ", run->is_write ? "write" : "read",
+           run->is_random ? "4k_random" : "128k", in_flight);
     if (run->is_random)
         printf("%lu requests/s\n", count * 1000000000 / ns);
     else
@@ -208,6 +212,71 @@ static void files_rows(long count)
     rmdir(path);
 }
 
+/* ---- TCP ---------------------------------------------------------------------------------------
+ */
+
+#define TCP_TOTAL (64UL * 1024 * 1024)
+#define TCP_CHUNK 65536
+#define TRIPS     2000
+
+static int connect_to(const char *address, int port)
+{
+    struct sockaddr_in peer = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    int one = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    inet_aton(address, &peer.sin_addr);
+    if (connect(fd, (struct sockaddr *)&peer, sizeof(peer)))
+        fail("connect");
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    return fd;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static void tcp_rows(const char *address)
+{
+    static uint8_t buffer[TCP_CHUNK];
+    static uint64_t times[TRIPS];
+    size_t total = 0;
+    int fd = connect_to(address, 7001);
+    uint64_t start = now_ns();
+
+    while (total < TCP_TOTAL) {
+        ssize_t got = read(fd, buffer, sizeof(buffer));
+        if (got <= 0)
+            fail("receive");
+        total += (size_t)got;
+    }
+    printf("tcp_receive %lu MB/s\n", total * 1000 / (now_ns() - start));
+    close(fd);
+    fd = connect_to(address, 7002);
+    start = now_ns();
+    for (total = 0; total < TCP_TOTAL; total += TCP_CHUNK)
+        if (write(fd, buffer, TCP_CHUNK) != TCP_CHUNK)
+            fail("send");
+    shutdown(fd, SHUT_WR);
+    if (read(fd, buffer, 1) != 0)
+        fail("send");
+    printf("tcp_send %lu MB/s\n", total * 1000 / (now_ns() - start));
+    close(fd);
+    fd = connect_to(address, 7003);
+    for (int i = 0; i < TRIPS; i++) {
+        start = now_ns();
+        if (write(fd, buffer, 1) != 1 || read(fd, buffer, 1) != 1)
+            fail("round trip");
+        times[i] = now_ns() - start;
+    }
+    close(fd);
+    qsort(times, TRIPS, sizeof(times[0]), compare_times);
+    printf("tcp_round_trip_median %lu ns\ntcp_round_trip_p99 %lu ns\n", times[TRIPS / 2],
+           times[TRIPS * 99 / 100]);
+}
+
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -217,8 +286,11 @@ int main(int argc, char **argv)
         directory = argv[2];
         is_synced_each = argc > 4;
         files_rows(atol(argv[3]));
+    } else if (argc == 3 && strcmp(argv[1], "tcp") == 0) {
+        tcp_rows(argv[2]);
     } else {
-        printf("usage: rows disk DEVICE [write] | rows files DIRECTORY COUNT [sync]\n");
+        printf("usage: rows disk DEVICE [write] | rows files DIRECTORY COUNT [sync] | "
+               "rows tcp ADDRESS\n");
         return 2;
     }
     return 0;
