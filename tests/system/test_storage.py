@@ -225,6 +225,20 @@ def test_read_only(boot, tmp_path):
         assert holds_pattern(path, seed, 8192, COUNT)
 
 
+def test_ramdisk(boot):
+    guest = boot(cpus=2)
+    assert good(guest, "ramdisk 8M").strip() == "ram0" and good(guest, "ramdisk 1M").strip() == "ram1"
+    good(guest, "disktest ram0 write 0 16384 -s 9")
+    good(guest, "disktest ram0 discard 4096 64")
+    bad(guest, "disktest ram0 verify 0 16384 -s 9", "sector 4096 is not what was written")
+    good(guest, "ramdisk remove ram0")
+    bad(guest, "disktest ram0 read 0 1", "no disk named ram0")
+    bad(guest, "ramdisk remove ram0", "no RAM disk named ram0")
+    for nonsense in ("ramdisk", "ramdisk 0", "ramdisk 700", "ramdisk x"):
+        assert not guest.status(nonsense)[1]
+    assert "ram1" in guest.run("disks")
+
+
 # ---- bad input ----
 
 
