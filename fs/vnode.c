@@ -31,7 +31,7 @@ static unsigned int unused_limit(void)
 
     if (!limit) {
         page_statistics(&memory);
-        limit = (unsigned int)CLAMP(memory.total_pages / 8, (size_t)128, (size_t)65536);
+        limit = (unsigned int)CLAMP(memory.total_pages / 4, (size_t)128, (size_t)65536);
     }
     return limit;
 }
