@@ -243,7 +243,7 @@ int ramdisk_create(uint64_t sectors, uint32_t logical_block_size, struct block_d
 
 /* ---- the command --------------------------------------------------------------------------- */
 
-static int create(struct shell *shell, const char *size_text)
+static int create_disk(struct shell *shell, const char *size_text)
 {
     struct block_device *device;
     uint64_t size;
@@ -258,7 +258,7 @@ static int create(struct shell *shell, const char *size_text)
     return error;
 }
 
-static int remove(struct shell *shell, const char *name)
+static int remove_disk(struct shell *shell, const char *name)
 {
     struct block_device *device = block_device_find(name);
     const char *holder;
@@ -281,9 +281,9 @@ static int remove(struct shell *shell, const char *name)
 static int ramdisk_command(struct shell *shell, int argc, char **argv)
 {
     if (argc == 2)
-        return create(shell, argv[1]);
+        return create_disk(shell, argv[1]);
     if (argc == 3 && strcmp(argv[1], "remove") == 0)
-        return remove(shell, argv[2]);
+        return remove_disk(shell, argv[2]);
     return -EINVAL;
 }
 SHELL_COMMAND(ramdisk, "ramdisk SIZE | remove DISK",
