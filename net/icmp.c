@@ -90,7 +90,7 @@ static bool may_answer(const struct ipv4_packet *packet)
     uint8_t type;
 
     if (packet->is_broadcast || packet->source == 0 || ipv4_is_multicast(packet->source) ||
-        packet->source >> 28 == 0xF || ipv4_is_loopback(packet->source))
+        packet->source >> 28 == 0xF)
         return false;
     if (fragment & IPV4_OFFSET_MASK)
         return false;
