@@ -71,7 +71,7 @@ struct udp_client {
 
 static DEFINE_SPINLOCK(clients_lock, "udp_shell", LOCK_RANK_NET_TABLE);
 static struct list clients __guarded_global(clients_lock) = LIST_INIT(clients);
-static unsigned int client_count __guarded_global(clients_lock);
+static unsigned int client_count;       /* the receiver's */
 static struct socket *udp_shell_socket; /* const after the task has started */
 static uint64_t session;                /* const after the task has started */
 static struct udp_shell_window window;  /* the receiver's */

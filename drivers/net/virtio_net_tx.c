@@ -120,7 +120,7 @@ bool net_transmit(struct netdev *netdev, unsigned int queue, struct frame_queue 
     struct net_pair *pair = virtio_net_of(netdev)->pairs[queue];
     struct net_tx *tx = &pair->tx;
     struct frame *frame;
-    irqflags_t flags = spin_lock_irqsave(&tx->lock);
+    irqflags_t flags = spin_lock_irqsave(&pair->tx.lock);
     bool is_full = false;
 
     reclaim_locked(pair);
@@ -135,7 +135,7 @@ bool net_transmit(struct netdev *netdev, unsigned int queue, struct frame_queue 
     virtq_interrupt_when_done(tx->vq);
     if (virtq_has_used(tx->vq)) /* used before the wish was made: no interrupt comes for that */
         netdev_poll_schedule_isr(netdev, queue);
-    spin_unlock_irqrestore(&tx->lock, flags);
+    spin_unlock_irqrestore(&pair->tx.lock, flags);
     return is_full;
 }
 
@@ -149,7 +149,7 @@ void net_tx_isr(struct virtq *vq)
 void net_tx_reclaim(struct net_pair *pair)
 {
     struct net_tx *tx = &pair->tx;
-    irqflags_t flags = spin_lock_irqsave(&tx->lock);
+    irqflags_t flags = spin_lock_irqsave(&pair->tx.lock);
 
     reclaim_locked(pair);
     bool was_full = tx->is_full && virtq_free_descriptors(tx->vq) >= tx->vq->size / 4;
@@ -160,7 +160,7 @@ void net_tx_reclaim(struct net_pair *pair)
     else
         virtq_interrupt_when_done(tx->vq);
     bool is_broken = tx->vq->is_broken;
-    spin_unlock_irqrestore(&tx->lock, flags);
+    spin_unlock_irqrestore(&pair->tx.lock, flags);
     if (is_broken)
         netdev_fail(&pair->net->netdev, "the device broke its contract on the transmit queue");
     else if (was_full)
