@@ -80,7 +80,7 @@ class Network:
         self.run("ip", "tuntap", "add", tap, "mode", "tap")
         self.run("ethtool", "-K", tap, "tx", "off")
         self.run("sysctl", "-qw", f"net.ipv6.conf.{tap}.disable_ipv6=1")
-        self.run("ip", "link", "set", tap, "mtu", mtu, "up")
+        self.run("ip", "link", "set", tap, "mtu", mtu, "txqueuelen", 10000, "up")
         self.run("ip", "addr", "add", f"10.77.{number}.1/24", "dev", tap)
 
     def run(self, *command, **options):

@@ -71,7 +71,8 @@ class Peer(Wire):
         self.address = address
         self.addresses = {address}  # answered by ARP
         self.received = []
-        self.sent_count = 0
+        self.after = 0          # number of the packet behind the one that wait() found last
+        self.is_wanted = None   # of a frame's bytes: others are not even looked at
         self._handlers = []
         self._changed = threading.Condition()
         self._is_closed = False
@@ -81,9 +82,12 @@ class Peer(Wire):
     def _receive(self):
         while not self._is_closed:
             try:
-                packet = Ether(self.socket.recv(65536))
+                frame = self.socket.recv(65536)
             except OSError:
                 return
+            if self.is_wanted and not self.is_wanted(frame):
+                continue
+            packet = Ether(frame)
             if ARP in packet and packet[ARP].op == 1 and packet[ARP].pdst in self.addresses:
                 self.send(Ether(dst=packet.src, src=PEER_MAC) /
                           ARP(op=2, hwsrc=PEER_MAC, psrc=packet[ARP].pdst, hwdst=packet.src, pdst=packet[ARP].psrc))
@@ -112,6 +116,7 @@ class Peer(Wire):
             while True:
                 while at < len(self.received):
                     if matches(self.received[at]):
+                        self.after = at + 1
                         return self.received[at]
                     at += 1
                 left = end - time.monotonic()
