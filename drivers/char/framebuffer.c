@@ -183,6 +183,9 @@ static void clear(void)
 static int framebuffer_init(void)
 {
     fb = &boot_info()->framebuffer;
+    if (fb->is_refused)
+        log_warning("framebuffer", "%ux%u pixels of %u bits in lines of %u bytes: not believed",
+                    fb->width, fb->height, fb->bits_per_pixel, fb->pitch);
     if (fb->base == 0)
         return 0;
     choose_geometry();

@@ -37,6 +37,7 @@ struct boot_framebuffer {
     uint8_t red_shift, red_bits;
     uint8_t green_shift, green_bits;
     uint8_t blue_shift, blue_bits;
+    bool is_refused; /* base is 0, because the loader's description made no sense */
 };
 
 #define BOOT_MEMORY_RANGES_MAX 512 /* E820 from UEFI firmware runs to about 150 */

@@ -86,8 +86,11 @@ static void parse_framebuffer(const struct tag *tag, struct boot_info *boot)
         .blue_shift = bytes[36],
         .blue_bits = bytes[37],
     };
-    if (boot_framebuffer_is_sane(&framebuffer))
-        boot->framebuffer = framebuffer;
+    if (!boot_framebuffer_is_sane(&framebuffer)) {
+        framebuffer.base = 0;
+        framebuffer.is_refused = true;
+    }
+    boot->framebuffer = framebuffer;
 }
 
 static void parse_tag(const struct tag *tag, struct boot_info *boot)

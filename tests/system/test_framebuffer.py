@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from nos import framebuffer
+from nos import framebuffer, framebuffer_patch
 
+VGA_64_MIB = ["-device", "VGA,vgamem_mb=64"]
 YELLOW, GREY = (255, 255, 85), (170, 170, 170)
 
 
@@ -59,3 +60,34 @@ def test_console_parameter(start, console, on_screen, on_line):
         guest.wait_prompt()
         assert not any(text.startswith("$") for text, _ in wait_text(guest, "smp: 2 CPUs"))
     assert ("\n$ " in guest.log) == on_line
+
+
+def test_a_screen_of_4k(boot, monkeypatch):
+    """Glyphs of twice the size, as wide as a line of text can be; and typing is still possible."""
+    monkeypatch.setenv("NOS_GFXMODE", "3840x2160")
+    guest = boot(**uefi(vga=False, devices=VGA_64_MIB))
+    assert "framebuffer: 3840x2160 pixels of 32 bits, 240 by 67 characters" in guest.log
+    guest.type_keys("version\n")
+    end = time.monotonic() + 30
+    while True:
+        guest.screenshot(guest.folder / "screen.png")
+        texts = [text for text, _ in framebuffer.read_text(guest.folder / "screen.png", scale=2)]
+        if texts.count("$") == 1 and "$ version" in texts:
+            break
+        assert time.monotonic() < end, "\n".join(texts)
+        time.sleep(0.1)
+    assert any(text.startswith("nos 0.1") for text in texts)
+    guest.poweroff()
+
+
+@pytest.mark.parametrize("width, height, pitch, told", [
+    (32, 32, 128, "32x32 pixels are too few to write on"),
+    (800, 600, 32, "800x600 pixels of .* not believed"),
+], ids=["32x32", "lines that overlap"])
+def test_a_mode_that_is_no_use_costs_a_line(start, width, height, pitch, told):
+    guest = start(**uefi(devices=framebuffer_patch.STOPPED))
+    framebuffer_patch.run(guest, width, height, pitch)
+    guest.wait_prompt()
+    warnings = [line for line in guest.run("dmesg framebuffer").splitlines() if "framebuffer:" in line]
+    assert len(warnings) == 1 and re.search(told, warnings[0])
+    guest.poweroff()

@@ -41,14 +41,15 @@ def glyphs():
     return found
 
 
-def read_text(path):
+def read_text(path, scale=1):
     """The lines on the picture, and the colour of each character: [(text, [colour, ...]), ...].
 
-    A cell that holds no character of the font is read as U+FFFD. The cursor's underline is ignored.
+    Each dot of a glyph is @scale pixels wide and high. A cell that holds no character of the font is read as U+FFFD. The cursor's underline is ignored.
     """
     from PIL import Image
 
     image = Image.open(path).convert("RGB")
+    image = image.resize((image.width // scale, image.height // scale), Image.NEAREST)
     known = glyphs()
     lines = []
     for top in range(0, image.height - HEIGHT + 1, HEIGHT):

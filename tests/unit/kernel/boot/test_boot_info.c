@@ -171,6 +171,7 @@ static void test_framebuffers_that_make_no_sense(void **state)
         fb[20] = rows[i].depth;
         assert_int_equal(multiboot2_parse(info, sizeof(info), INFO_AT, &boot), 0);
         assert_int_equal(boot.framebuffer.base, 0);
+        assert_true(boot.framebuffer.is_refused);
     }
 }
 
