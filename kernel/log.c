@@ -64,6 +64,31 @@ static void copy_to_ring(uint64_t position, const char *text, size_t length)
     memcpy(text_ring, text + first, length - first);
 }
 
+/*
+ * A writer may be stopped (by an NMI, or a virtual CPU by its host) until others have gone round
+ * the whole ring. Its line is lost then; the newer one in its place stays.
+ */
+static bool claim(struct record *record, uint64_t number)
+{
+    uint64_t state = READ_ONCE(record->state);
+
+    while (state < STATE_WRITING(number)) {
+        if (__atomic_compare_exchange_n(&record->state, &state, STATE_WRITING(number), false,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            return true;
+    }
+    return false;
+}
+
+static void publish(struct record *record, uint64_t number)
+{
+    uint64_t state = STATE_WRITING(number);
+
+    /* release: pairs with the acquire in copy_record() */
+    __atomic_compare_exchange_n(&record->state, &state, STATE_WHOLE(number), false,
+                                __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
 static void append_record(enum log_level level, const char *text, size_t length)
 {
     irqflags_t flags = irq_save();
@@ -71,15 +96,16 @@ static void append_record(enum log_level level, const char *text, size_t length)
     uint64_t position = atomic_fetch_add_relaxed(&next_position, length);
     struct record *record = &records[number % RECORD_COUNT];
 
-    WRITE_ONCE(record->state, STATE_WRITING(number));
-    atomic_fence_release(); /* pairs with the acquire fence in copy_record() */
-    record->time_ns = clock_read_ns();
-    record->position = position;
-    record->length = (uint16_t)length;
-    record->cpu = (uint16_t)cpu_current();
-    record->level = (uint16_t)level;
-    copy_to_ring(position, text, length);
-    store_release(&record->state, STATE_WHOLE(number)); /* pairs with copy_record() */
+    if (claim(record, number)) {
+        atomic_fence_release(); /* pairs with the acquire fence in copy_record() */
+        record->time_ns = clock_read_ns();
+        record->position = position;
+        record->length = (uint16_t)length;
+        record->cpu = (uint16_t)cpu_current();
+        record->level = (uint16_t)level;
+        copy_to_ring(position, text, length);
+        publish(record, number);
+    }
     irq_restore(flags);
 }
 

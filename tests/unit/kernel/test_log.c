@@ -226,10 +226,30 @@ static void test_nmi_leaves_the_console_to_the_next(void **state)
     assert_string_equal(shown, "[    0.000000 0] one: a\n[    0.000000 0] two: b\n");
 }
 
+static void test_a_writer_that_was_lapped_leaves_the_newer_line(void **state)
+{
+    (void)state;
+    for (unsigned int i = 0; i <= RECORD_COUNT; i++)
+        log_info("new", "%u", i);
+    atomic_store(&next_number, 0); /* the number of one that was stopped for a whole round */
+    log_info("late", "line");
+    atomic_store(&next_number, RECORD_COUNT + 1);
+
+    char line[LOG_LINE_MAX];
+    uint64_t cursor = RECORD_COUNT;
+    assert_true(log_read(&cursor, line, sizeof(line)) > 0);
+    assert_string_equal(line, "[    0.000000 0] new: 4096");
+}
+
 /* ---- several CPUs -------------------------------------------------------------------------- */
 
 #define THREADS          4
 #define LINES_PER_THREAD 20000
+#define LINES_PER_ROUND  500
+
+/* A thread, unlike a CPU with interrupts off, may be stopped for long in the middle of a line.
+ * Nobody goes round the ring before all have come so far. */
+static pthread_barrier_t round_end;
 
 static void *write_lines(void *arg)
 {
@@ -240,6 +260,8 @@ static void *write_lines(void *arg)
         memset(fill, 'a' + (int)thread, i % 60);
         fill[i % 60] = '\0';
         log_info("w", "%u %u %s.", (unsigned int)thread, i, fill);
+        if (i % LINES_PER_ROUND == LINES_PER_ROUND - 1)
+            pthread_barrier_wait(&round_end);
     }
     return NULL;
 }
@@ -267,6 +289,7 @@ static void test_writers_and_a_reader_at_once(void **state)
     size_t read = 0;
     (void)state;
 
+    assert_int_equal(pthread_barrier_init(&round_end, NULL, THREADS), 0);
     for (uintptr_t i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, write_lines, (void *)i);
     while (atomic_load(&next_number) < THREADS * LINES_PER_THREAD) {
@@ -281,6 +304,7 @@ static void test_writers_and_a_reader_at_once(void **state)
         check_line(line, last);
         read++;
     }
+    pthread_barrier_destroy(&round_end);
     assert_int_equal(cursor, THREADS * LINES_PER_THREAD);
     assert_true(read >= RECORD_COUNT / 2);
 }
@@ -292,4 +316,5 @@ UNIT_TESTS(LOG_TEST(test_lines_in_order), LOG_TEST(test_small_buffer_and_long_li
            LOG_TEST(test_console_gets_everything_since_boot), LOG_TEST(test_level),
            LOG_TEST(test_hold), LOG_TEST(test_panic_goes_through_holds_and_locks),
            LOG_TEST(test_a_line_in_the_making), LOG_TEST(test_nmi_leaves_the_console_to_the_next),
+           LOG_TEST(test_a_writer_that_was_lapped_leaves_the_newer_line),
            LOG_TEST(test_writers_and_a_reader_at_once))
