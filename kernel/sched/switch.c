@@ -42,6 +42,14 @@ static void finish_switch(void)
         task_put(previous);
 }
 
+/* It is not running from here on, though finish_switch() has yet to find it a place. */
+static void set_misplaced_locked(struct run_queue *queue, struct task *task)
+    __must_hold(queue->lock)
+{
+    WRITE_ONCE(task->state, TASK_READY);
+    queue->misplaced = task;
+}
+
 /* Interrupts off. A task that must leave this CPU for good goes through queue->misplaced. */
 static struct task *choose_next(struct run_queue *queue, unsigned int cpu, bool is_ready)
 {
@@ -54,7 +62,7 @@ static struct task *choose_next(struct run_queue *queue, unsigned int cpu, bool 
     else if (is_ready && task_may_run_on(task, cpu))
         run_queue_put_back_locked(queue, task);
     else if (is_ready)
-        queue->misplaced = task;
+        set_misplaced_locked(queue, task);
     next = run_queue_take_locked(queue, cpu);
     if (!next)
         next = queue->idle;
@@ -90,6 +98,8 @@ void sched_switch(bool is_ready)
     struct task *to = choose_next(queue, cpu_current(), is_ready);
     timer_slice_set(queue->is_slice_set ? run_queue_patience(now) : DEADLINE_NEVER);
     if (to != from) {
+        if (from->is_idle)
+            idle_mask_clear(cpu_current()); /* set still when an interrupt ended the idleness */
         account_switch(queue, from, to, now);
         queue->previous = from;
         cpu_set_task(to);
