@@ -252,30 +252,55 @@ BOOT_TEST(sched, thousand_sleepers_leave_cpus_idle)
     uint64_t elapsed = (clock_now_ns() - start) * cpu_online_count();
     log_info("test", "idle %llu of %llu us", (unsigned long long)(idle / NS_PER_US),
              (unsigned long long)(elapsed / NS_PER_US));
-    EXPECT(idle > elapsed / 10 * 9);
+    EXPECT(idle > elapsed / 2); /* polling would leave next to nothing */
     cancel_sleepers(tasks, 1000);
     kfree(tasks);
 }
 
 #define TASK_BYTES (TASK_STACK_SIZE + 4096) /* with structure and page tables */
 
+static bool count_sleeper(struct task *task, void *arg)
+{
+    *(unsigned int *)arg += strcmp(task->name, "sleeper") == 0;
+    return true;
+}
+
+static unsigned int sleeper_count(void)
+{
+    unsigned int count = 0;
+
+    task_for_each(count_sleeper, &count);
+    return count;
+}
+
+/* A task that has been joined may still be leaving its CPU, and is in the table until it has. */
+static void expect_sleepers_gone(void)
+{
+    uint64_t deadline = deadline_after_ns(20 * NS_PER_S);
+
+    while (sleeper_count() > 0) {
+        EXPECT(clock_now_ns() < deadline);
+        task_yield();
+    }
+}
+
 BOOT_TEST(sched, ten_thousand_tasks)
 {
     struct page_statistics memory;
-    unsigned int before = task_count();
-
-    page_statistics(&memory);
     unsigned int count = 10000;
+
+    expect_sleepers_gone(); /* those of other tests */
+    page_statistics(&memory);
     if (memory.free_pages * PAGE_SIZE / 2 < (uint64_t)count * TASK_BYTES)
         count = (unsigned int)(memory.free_pages * PAGE_SIZE / 2 / TASK_BYTES);
     log_info("test", "%u tasks fit", count);
     struct task **tasks = kcalloc(count, sizeof(*tasks));
     EXPECT(tasks);
     make_sleepers(tasks, count);
-    EXPECT_EQ(task_count(), before + count);
+    EXPECT_EQ(sleeper_count(), count);
     cancel_sleepers(tasks, count);
     kfree(tasks);
-    EXPECT_EQ(task_count(), before);
+    expect_sleepers_gone();
 }
 
 static int hold_reference(void *arg)
