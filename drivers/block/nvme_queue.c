@@ -65,7 +65,7 @@ static void fill_command(struct nvme_queue *queue, struct nvme_slot *slot,
 
     *command = request->command;
     command->cid = slot_index(queue, slot);
-    if (request->range) {
+    if (request->range && list) {
         memcpy(list, request->range, sizeof(*request->range));
         command->prp1 = direct_map_to_phys(list);
     } else if (request->segments) {
@@ -288,8 +288,10 @@ struct nvme_queue *nvme_queue_create(struct nvme_controller *controller, uint16_
         nvme_queue_destroy(queue);
         return NULL;
     }
+    irqflags_t flags = spin_lock_irqsave(&queue->lock);
     for (unsigned int i = size - 1u; i-- > 0;)
         free_slot_locked(queue, &queue->slots[i]);
+    spin_unlock_irqrestore(&queue->lock, flags);
     return queue;
 }
 
