@@ -12,6 +12,7 @@ enum operation_code {
     OP_INQUIRY = 0x12,
     OP_MODE_SENSE_6 = 0x1a,
     OP_SYNCHRONIZE_CACHE_10 = 0x35,
+    OP_UNMAP = 0x42,
     OP_READ_16 = 0x88,
     OP_WRITE_16 = 0x8a,
     OP_SERVICE_ACTION_IN_16 = 0x9e,
@@ -75,6 +76,19 @@ void scsi_cdb_write_16(uint8_t cdb[SCSI_CDB_SIZE], uint64_t lba, uint32_t blocks
 void scsi_cdb_synchronize_cache(uint8_t cdb[SCSI_CDB_SIZE])
 {
     begin(cdb, OP_SYNCHRONIZE_CACHE_10); /* LBA 0, count 0: all of it */
+}
+
+/* SBC-3, 5.28: lengths of what follows each, then LBA and count. */
+void scsi_cdb_unmap(uint8_t cdb[SCSI_CDB_SIZE], uint8_t data[SCSI_UNMAP_SIZE], uint64_t lba,
+                    uint32_t blocks)
+{
+    begin(cdb, OP_UNMAP);
+    store_be16(cdb + 7, SCSI_UNMAP_SIZE);
+    memset(data, 0, SCSI_UNMAP_SIZE);
+    store_be16(data, SCSI_UNMAP_SIZE - 2);
+    store_be16(data + 2, SCSI_UNMAP_SIZE - 8);
+    store_be64(data + 8, lba);
+    store_be32(data + 16, blocks);
 }
 
 bool scsi_parse_sense(const uint8_t *sense, size_t length, struct scsi_sense *result)
@@ -161,6 +175,11 @@ bool scsi_parse_capacity_16(const uint8_t *data, size_t length, uint64_t *blocks
     *blocks = last + 1;
     return last < UINT64_MAX >> 16 && *block_size >= 512 && *block_size <= 65536 &&
            (*block_size & (*block_size - 1)) == 0;
+}
+
+bool scsi_can_unmap(const uint8_t *data, size_t length)
+{
+    return length >= 16 && data[14] & 0x80;
 }
 
 size_t scsi_parse_luns(const uint8_t *data, size_t length, uint16_t *luns, size_t max)

@@ -12,6 +12,7 @@
 
 #define SCSI_CDB_SIZE   16
 #define SCSI_SENSE_SIZE 96
+#define SCSI_UNMAP_SIZE 24 /* a header and one block descriptor */
 
 enum scsi_status { /* SAM-5, 5.3.1 */
     SCSI_GOOD = 0x00,
@@ -47,6 +48,9 @@ void scsi_cdb_mode_sense_6(uint8_t cdb[SCSI_CDB_SIZE], uint8_t page, uint8_t all
 void scsi_cdb_read_16(uint8_t cdb[SCSI_CDB_SIZE], uint64_t lba, uint32_t blocks);
 void scsi_cdb_write_16(uint8_t cdb[SCSI_CDB_SIZE], uint64_t lba, uint32_t blocks, bool fua);
 void scsi_cdb_synchronize_cache(uint8_t cdb[SCSI_CDB_SIZE]);
+/* UNMAP of one range, with the data that goes with it. */
+void scsi_cdb_unmap(uint8_t cdb[SCSI_CDB_SIZE], uint8_t data[SCSI_UNMAP_SIZE], uint64_t lba,
+                    uint32_t blocks);
 
 /** scsi_parse_sense() - fixed or descriptor format; false when it is neither. */
 bool scsi_parse_sense(const uint8_t *sense, size_t length, struct scsi_sense *result);
@@ -68,6 +72,9 @@ bool scsi_parse_inquiry(const uint8_t *data, size_t length, struct scsi_inquiry 
 /** scsi_parse_capacity_16() - false when too short or impossible. */
 bool scsi_parse_capacity_16(const uint8_t *data, size_t length, uint64_t *blocks,
                             uint32_t *block_size);
+
+/** scsi_can_unmap() - does READ CAPACITY (16) say that UNMAP has a use (LBPME)? */
+bool scsi_can_unmap(const uint8_t *data, size_t length);
 
 /** scsi_parse_luns() - LUNs of REPORT LUNS in flat or peripheral form. Return: how many stored. */
 size_t scsi_parse_luns(const uint8_t *data, size_t length, uint16_t *luns, size_t max);

@@ -39,14 +39,15 @@ enum response { /* 5.6.6.1 */
     S_INCORRECT_LUN = 10,
 };
 
-#define LUNS_MAX           256
-#define REPORT_LUNS_SIZE   (8 + 8 * LUNS_MAX)
-#define COMMAND_TIMEOUT_NS (5 * NS_PER_S)
-#define COMMAND_TRIES      5
-#define SECTORS_MAX        8192
-#define MODE_PAGE_ALL      0x3f
-#define MODE_WRITE_PROTECT 0x80
-#define MODE_SENSE_SIZE    32
+#define LUNS_MAX            256
+#define REPORT_LUNS_SIZE    (8 + 8 * LUNS_MAX)
+#define COMMAND_TIMEOUT_NS  (5 * NS_PER_S)
+#define COMMAND_TRIES       5
+#define SECTORS_MAX         8192
+#define DISCARD_SECTORS_MAX (1u << 20) /* 512 MiB */
+#define MODE_PAGE_ALL       0x3f
+#define MODE_WRITE_PROTECT  0x80
+#define MODE_SENSE_SIZE     32
 
 struct command_header { /* virtio_scsi_req_cmd */
     uint8_t lun[8];
@@ -70,6 +71,7 @@ struct scsi_slot {
     struct request_slot slot;
     struct command_header header;
     struct command_response response;
+    uint8_t unmap[SCSI_UNMAP_SIZE];
 } __aligned(256);
 
 struct scsi_adapter {
@@ -122,8 +124,9 @@ static void fill_header(struct scsi_slot *scsi, uint16_t target, uint16_t lun)
     scsi->response.residual = 0;
 }
 
-static void fill_cdb(uint8_t *cdb, const struct block_request *request)
+static void fill_cdb(struct scsi_slot *scsi, const struct block_request *request)
 {
+    uint8_t *cdb = scsi->header.cdb;
     uint32_t scale = request->device->whole->limits.logical_block_size / SECTOR_SIZE;
     uint64_t lba = request->device_lba / scale;
     uint32_t blocks = (uint32_t)(request->sectors / scale);
@@ -132,6 +135,8 @@ static void fill_cdb(uint8_t *cdb, const struct block_request *request)
         scsi_cdb_read_16(cdb, lba, blocks);
     else if (request->operation == BLOCK_WRITE)
         scsi_cdb_write_16(cdb, lba, blocks, request->flags & BLOCK_FUA);
+    else if (request->operation == BLOCK_DISCARD)
+        scsi_cdb_unmap(cdb, scsi->unmap, lba, blocks);
     else
         scsi_cdb_synchronize_cache(cdb);
 }
@@ -159,13 +164,13 @@ static int build(struct request_device *device __maybe_unused, struct request_sl
     if (!request)
         return build_command(scsi, slot->context, chain);
     struct scsi_disk *disk = disk_of(request->device->whole);
-    if (request->operation == BLOCK_DISCARD)
-        return -ENOTSUP;
     fill_header(scsi, disk->target, disk->lun);
-    fill_cdb(scsi->header.cdb, request);
+    fill_cdb(scsi, request);
     request_chain_add(chain, request_segment(&scsi->header, sizeof(scsi->header)));
     if (request->operation == BLOCK_WRITE)
         request_chain_add_data(chain, request);
+    else if (request->operation == BLOCK_DISCARD)
+        request_chain_add(chain, request_segment(scsi->unmap, sizeof(scsi->unmap)));
     chain->readable = chain->count;
     request_chain_add(chain, request_segment(&scsi->response, sizeof(scsi->response)));
     if (request->operation == BLOCK_READ)
@@ -340,6 +345,7 @@ static int identify_disk(struct scsi_disk *disk, struct scsi_command *command, u
         return -EIO;
     disk->block.sectors = blocks * (block_size / SECTOR_SIZE);
     disk->block.limits.logical_block_size = block_size;
+    disk->block.limits.max_discard_sectors = scsi_can_unmap(data, 32) ? DISCARD_SECTORS_MAX : 0;
     scsi_cdb_mode_sense_6(command->cdb, MODE_PAGE_ALL, MODE_SENSE_SIZE);
     command->length = MODE_SENSE_SIZE;
     memset(data, 0, MODE_SENSE_SIZE);

@@ -210,6 +210,26 @@ def test_any_buffer(boot, tmp_path):
         assert holds_pattern(images.paths[identity][0], 7, 1, 6144)
 
 
+@pytest.mark.parametrize("block", [512, 4096])
+def test_discard(boot, tmp_path, block):
+    """What is discarded reads as zeros on the host, what lies beside it is as it was."""
+    images = Images(tmp_path)
+    blocks = f",logical_block_size={block},physical_block_size=4096"
+    devices = [*images.add("a", "discard=unmap"), *images.add("b", "discard=unmap"), *images.add("c", "discard=unmap"),
+               "-device", "virtio-blk-pci,drive=a" + blocks, "-device", "nvme,serial=1,id=n",
+               "-device", "nvme-ns,bus=n,drive=b,discard_granularity=4096" + blocks, "-device", "virtio-scsi-pci",
+               "-device", "scsi-hd,drive=c,discard_granularity=4096" + blocks]
+    guest = boot(cpus=2, devices=devices)
+    for identity, name in {"a": "vda", "b": "nvme0n1", "c": "sda"}.items():
+        good(guest, f"disktest {name} discard {8192 + 1024} 2048 -b 512")
+        assert statistics(guest, name)["discards"] == 4
+        path, seed = images.paths[identity]
+        assert holds_pattern(path, seed, 8192, 1024) and holds_pattern(path, seed, 8192 + 3072, 1024)
+        with open(path, "rb") as file:
+            file.seek((8192 + 1024) * disk.SECTOR)
+            assert not any(file.read(2048 * disk.SECTOR))
+
+
 def test_read_only(boot, tmp_path):
     images = Images(tmp_path)
     guest = boot(devices=[*images.add("a", "readonly=on"), *images.add("b", "readonly=on"),
