@@ -135,7 +135,7 @@ static struct list *bucket_of(const struct netdev *netdev, uint32_t address)
     return &buckets[hash_u64x2(&hash_key, (uintptr_t)netdev, address) % ARP_BUCKETS];
 }
 
-static struct arp_entry *find_locked(struct netdev *netdev, uint32_t address)
+static struct arp_entry *find_locked(struct netdev *netdev, uint32_t address) __must_hold(arp_lock)
 {
     struct arp_entry *entry;
 
@@ -146,7 +146,7 @@ static struct arp_entry *find_locked(struct netdev *netdev, uint32_t address)
     return NULL;
 }
 
-static void arm_timer_locked(void)
+static void arm_timer_locked(void) __must_hold(arp_lock)
 {
     if (is_timer_armed)
         return;
@@ -155,6 +155,7 @@ static void arm_timer_locked(void)
 }
 
 static struct arp_entry *create_locked(struct netdev *netdev, uint32_t address)
+    __must_hold(arp_lock)
 {
     struct arp_entry *entry;
 
@@ -177,6 +178,7 @@ static struct arp_entry *create_locked(struct netdev *netdev, uint32_t address)
 
 /* Takes the entry out; the caller disposes of what waited. */
 static void destroy_locked(struct arp_entry *entry, struct frame_queue *pending)
+    __must_hold(arp_lock)
 {
     struct frame *frame;
 
@@ -188,6 +190,7 @@ static void destroy_locked(struct arp_entry *entry, struct frame_queue *pending)
 }
 
 static void confirm_locked(struct arp_entry *entry, const uint8_t mac[MAC_SIZE])
+    __must_hold(arp_lock)
 {
     memcpy(entry->mac, mac, MAC_SIZE);
     entry->state = ARP_REACHABLE;
@@ -198,7 +201,7 @@ static void confirm_locked(struct arp_entry *entry, const uint8_t mac[MAC_SIZE])
 /* ---- output ---- */
 
 /* The entry is not fresh and in use: ask, unless a question is out. Return: ask now? */
-static bool begin_question_locked(struct arp_entry *entry)
+static bool begin_question_locked(struct arp_entry *entry) __must_hold(arp_lock)
 {
     if (entry->tries > 0)
         return false;
@@ -214,6 +217,7 @@ static bool is_fresh(const struct arp_entry *entry)
 }
 
 static void wait_for_answer_locked(struct arp_entry *entry, struct frame *frame)
+    __must_hold(arp_lock)
 {
     if (entry->pending.count >= ARP_PENDING_MAX) {
         count(ARP_PENDING_DROPPED);
@@ -446,7 +450,7 @@ enum arp_action {
     ARP_END
 };
 
-static enum arp_action age_locked(struct arp_entry *entry, uint64_t now)
+static enum arp_action age_locked(struct arp_entry *entry, uint64_t now) __must_hold(arp_lock)
 {
     if (entry->tries > 0 && now - entry->asked_ns >= ARP_RETRY_NS) {
         if (entry->tries >= ARP_TRIES)
@@ -473,7 +477,7 @@ struct arp_question {
 
 /* Age one bucket. Return: how many questions to ask. */
 static unsigned int age_bucket_locked(struct list *bucket, uint64_t now, struct frame_queue *failed,
-                                      struct arp_question *questions)
+                                      struct arp_question *questions) __must_hold(arp_lock)
 {
     unsigned int asked = 0;
     struct arp_entry *entry;

@@ -60,6 +60,7 @@ static struct list *bucket_of(const struct ipv4_packet *packet, uint16_t id)
 }
 
 static struct datagram *find_locked(const struct ipv4_packet *packet, uint16_t id)
+    __must_hold(fragment_lock)
 {
     struct datagram *datagram;
 
@@ -72,7 +73,7 @@ static struct datagram *find_locked(const struct ipv4_packet *packet, uint16_t i
     return NULL;
 }
 
-static void arm_timer_locked(void)
+static void arm_timer_locked(void) __must_hold(fragment_lock)
 {
     const struct datagram *oldest = list_entry(list_front(&by_age), struct datagram, age_node);
 
@@ -83,6 +84,7 @@ static void arm_timer_locked(void)
 }
 
 static struct datagram *create_locked(const struct ipv4_packet *packet, uint16_t id)
+    __must_hold(fragment_lock)
 {
     struct datagram *datagram = kzalloc(sizeof(*datagram));
 
@@ -100,7 +102,7 @@ static struct datagram *create_locked(const struct ipv4_packet *packet, uint16_t
     return datagram;
 }
 
-static void unlink_locked(struct datagram *datagram)
+static void unlink_locked(struct datagram *datagram) __must_hold(fragment_lock)
 {
     list_remove(&datagram->node);
     list_remove(&datagram->age_node);
@@ -113,7 +115,7 @@ static void destroy(struct datagram *datagram)
     kfree(datagram);
 }
 
-static void make_room_locked(uint32_t needed)
+static void make_room_locked(uint32_t needed) __must_hold(fragment_lock)
 {
     while (bytes_held + needed > REASSEMBLY_BYTES_MAX && !list_is_empty(&by_age)) {
         struct datagram *oldest = list_entry(list_front(&by_age), struct datagram, age_node);
@@ -132,6 +134,7 @@ enum placement {
 
 /* Where @frame goes. PLACED: it is in the list. PLACED_BEFORE: the same piece is there already. */
 static enum placement place_locked(struct datagram *datagram, struct frame *frame)
+    __must_hold(fragment_lock)
 {
     uint32_t start = (uint32_t)frame->control[0];
     uint32_t end = start + frame->length;
@@ -171,7 +174,7 @@ static bool is_contradiction(const struct datagram *datagram, uint32_t end, bool
 
 /* Add @frame to @datagram. Return: false when that ends the datagram. */
 static bool add_locked(struct datagram *datagram, struct frame *frame,
-                       const struct ipv4_packet *packet, bool is_last)
+                       const struct ipv4_packet *packet, bool is_last) __must_hold(fragment_lock)
 {
     uint32_t start = (uint32_t)frame->control[0];
     uint32_t size = frame_truesize(frame);

@@ -64,11 +64,12 @@ static inline struct socket *socket_get(struct socket *socket)
 
 void socket_put(struct socket *socket);
 
-/** socket_notify_locked() - something changed: wake who waits. */
-void socket_notify_locked(struct socket *socket) __must_hold(socket->lock);
+/** socket_notify_locked() - something changed: wake who waits. socket->lock is held, which TCP
+ * takes as tcp_lock() and the compiler cannot follow; checked at run time. */
+void socket_notify_locked(struct socket *socket);
 
 /** socket_take_error_locked() - the pending error, which is cleared. */
-int socket_take_error_locked(struct socket *socket) __must_hold(socket->lock);
+int socket_take_error_locked(struct socket *socket); /* likewise */
 
 /* Each kind makes its own. */
 int __must_check udp_socket_create(struct socket **socket);

@@ -165,7 +165,7 @@ static int activate_queues(struct virtio_device *device)
 
 static void destroy_queues(struct virtio_device *device)
 {
-    for (unsigned int i = 0; i < device->queue_count; i++)
+    for (unsigned int i = 0; device->queues && i < device->queue_count; i++)
         virtq_destroy(device->queues[i]);
     kfree(device->queues);
     device->queues = NULL;
