@@ -37,13 +37,19 @@ static bool is_same_route(const struct route *a, const struct route *b)
            a->netdev == b->netdev && a->metric == b->metric;
 }
 
-/* The gateway must be a neighbour on the device's own net. */
+/*
+ * The gateway must be a neighbour on the device's own net. An address with a prefix of 32 has no
+ * neighbours; clouds give such ones (Google's DHCP does), and mean that the gateway answers ARP.
+ */
 static bool is_reachable(uint32_t gateway, const struct netdev *netdev)
 {
     uint32_t own = interface_ipv4(&netdev->interface);
-    uint32_t mask = ipv4_mask(READ_ONCE(netdev->interface.prefix_length));
+    unsigned int prefix_length = READ_ONCE(netdev->interface.prefix_length);
+    uint32_t mask = ipv4_mask(prefix_length);
 
-    return own != 0 && gateway != own && (gateway & mask) == (own & mask);
+    if (own == 0 || gateway == own)
+        return false;
+    return prefix_length == 32 || (gateway & mask) == (own & mask);
 }
 
 static int insert_locked(const struct route *route)

@@ -253,3 +253,15 @@ def test_noise(pair):
 @pytest.mark.timeout(7200)
 def test_noise_for_long(pair):
     flood(pair, 20_000_000)
+
+
+def test_an_address_without_neighbours(peer, boot):
+    """A prefix of 32 and a gateway outside it, as Google's DHCP gives them: all goes by the gateway."""
+    guest = boot(append=f"ip={GUEST}/32,{HOST}", devices=peer.nic())
+    assert "WARNING" not in guest.log and "ERROR" not in guest.log
+    ping(peer, 1)
+    mark = peer.mark
+    guest.run("udpsend 198.51.100.7 7 hello")
+    sent = peer.wait(lambda packet: UDP in packet and packet[UDP].dport == 7, since=mark)
+    assert (sent[IP].dst, sent[Ether].dst) == ("198.51.100.7", PEER_MAC)
+    guest.poweroff()
