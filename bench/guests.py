@@ -21,7 +21,8 @@ class BenchError(Exception):
 
 def qemu_command(kernel, append, smp, cpu, disk, extra=()):
     """The same machine for both: what differs is the kernel and its command line."""
-    command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-M", "q35", "-m", "512",
+    accelerator = [] if "-accel" in extra else ["-accel", "tcg,thread=multi"]
+    command = ["qemu-system-x86_64", *accelerator, "-M", "q35", "-m", "512",
                "-smp", str(smp), "-cpu", cpu, "-nodefaults", "-display", "none", "-no-reboot",
                "-serial", "stdio", "-kernel", str(kernel), "-append", append]
     if disk:
