@@ -34,6 +34,17 @@ static uint32_t fold_to_32(uint64_t sum)
     return (uint32_t)((sum & UINT32_MAX) + (sum >> 32));
 }
 
+uint64_t checksum_blocks_c(const void *data, size_t blocks, uint64_t sum)
+{
+    const uint8_t *position = data;
+
+    for (size_t words = blocks * CHECKSUM_BLOCK / 8; words > 0; words--, position += 8)
+        sum = add_with_carry(sum, load_word(position));
+    return sum;
+}
+uint64_t checksum_blocks(const void *data, size_t blocks, uint64_t sum)
+    __attribute__((weak, alias("checksum_blocks_c")));
+
 /* Up to seven bytes, with zeros after them. */
 static uint64_t load_tail(const uint8_t *data, size_t size)
 {
@@ -49,11 +60,10 @@ uint32_t checksum_partial(const void *data, size_t size, uint32_t sum)
     const uint8_t *position = data;
     uint64_t wide = sum;
 
-    for (; size >= 32; size -= 32, position += 32) {
-        wide = add_with_carry(wide, load_word(position));
-        wide = add_with_carry(wide, load_word(position + 8));
-        wide = add_with_carry(wide, load_word(position + 16));
-        wide = add_with_carry(wide, load_word(position + 24));
+    if (size >= CHECKSUM_BLOCK) {
+        wide = checksum_blocks(position, size / CHECKSUM_BLOCK, wide);
+        position += size / CHECKSUM_BLOCK * CHECKSUM_BLOCK;
+        size %= CHECKSUM_BLOCK;
     }
     for (; size >= 8; size -= 8, position += 8)
         wide = add_with_carry(wide, load_word(position));
