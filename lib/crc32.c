@@ -74,16 +74,23 @@ enum castagnoli_steps {
 static const uint32_t ieee_tables[8][256] = TABLES(IEEE_);
 static const uint32_t castagnoli_tables[8][256] = TABLES(CASTAGNOLI_);
 
+/* Four bytes at four tables. Halves of 16 bits, because there x86 has names for both bytes. */
+static inline uint32_t look_up(const uint32_t tables[4][256], uint32_t word)
+{
+    uint32_t upper = word >> 16;
+
+    return tables[3][word & 255] ^ tables[2][word >> 8 & 255] ^ tables[1][upper & 255] ^
+           tables[0][upper >> 8];
+}
+
 static uint32_t update(const uint32_t tables[8][256], uint32_t crc, const uint8_t *data,
                        size_t size)
 {
     crc = ~crc;
     for (; size >= 8; size -= 8, data += 8) {
-        uint64_t word = load_le64(data) ^ crc;
+        uint32_t first = load_le32(data) ^ crc;
 
-        crc = tables[7][word & 255] ^ tables[6][word >> 8 & 255] ^ tables[5][word >> 16 & 255] ^
-              tables[4][word >> 24 & 255] ^ tables[3][word >> 32 & 255] ^
-              tables[2][word >> 40 & 255] ^ tables[1][word >> 48 & 255] ^ tables[0][word >> 56];
+        crc = look_up(tables + 4, first) ^ look_up(tables, load_le32(data + 4));
     }
     for (; size; size--, data++)
         crc = crc >> 8 ^ tables[0][(crc ^ *data) & 255];
