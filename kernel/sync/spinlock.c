@@ -60,7 +60,7 @@ static __always_inline bool try_to_take(struct spinlock *lock)
 }
 
 /* Patience runs out when one CPU is seen to hold the lock, without a break, for too long. */
-static void __noinline wait_and_take(struct spinlock *lock, uintptr_t caller)
+static void __noinline __cold wait_and_take(struct spinlock *lock, uintptr_t caller)
 {
     uint16_t holder = READ_ONCE(lock->owner_cpu);
     uint64_t start = 0;
@@ -86,13 +86,17 @@ static void __noinline wait_and_take(struct spinlock *lock, uintptr_t caller)
             report_deadlock(lock, caller);
     }
     lock_note_wait(lock->name, start ? clock_read_ns() - start : 0);
+    lock->acquired_at = caller;
+    lock_debug_acquired(lock);
 }
 
 static __always_inline void take_lock(struct spinlock *lock, bool is_nested, uintptr_t caller)
 {
     lock_debug_check(lock, is_nested, caller);
-    if (unlikely(!try_to_take(lock)))
-        wait_and_take(lock, caller);
+    if (unlikely(!try_to_take(lock))) {
+        wait_and_take(lock, caller); /* all of the rest: a call that ends this function is cheap */
+        return;
+    }
     lock->acquired_at = caller;
     lock_debug_acquired(lock);
 }
