@@ -60,6 +60,14 @@ void shell_progress(struct shell *shell, const char *format, ...) __printf_forma
  */
 int shell_read(struct shell *shell, char *buffer, size_t size, uint64_t deadline_ns);
 
+/**
+ * shell_take_interrupt() - for a command that Ctrl-C ends, and not in vain: one that has something
+ * to say yet
+ * Its output is shown again, and its task is no longer cancelled.
+ * Return: had Ctrl-C been pressed?
+ */
+bool shell_take_interrupt(struct shell *shell);
+
 /** shell_directory() - absolute path that relative paths start from ("/" unless `cd` came). */
 const char *shell_directory(struct shell *shell);
 

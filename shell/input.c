@@ -30,6 +30,17 @@ void shell_interrupt(struct shell *shell)
     spin_unlock_irqrestore(&shell->lock, flags);
 }
 
+bool shell_take_interrupt(struct shell *shell)
+{
+    irqflags_t flags = spin_lock_irqsave(&shell->lock);
+    bool was_interrupted = atomic_exchange(&shell->is_interrupted, false);
+
+    if (was_interrupted)
+        task_clear_cancel(task_current());
+    spin_unlock_irqrestore(&shell->lock, flags);
+    return was_interrupted;
+}
+
 static void put_locked(struct shell_input *input, const char *bytes, size_t length)
 {
     input->dropped += length - ring_write(&input->ring, bytes, (uint32_t)length);

@@ -67,7 +67,7 @@ static void run_one_handler(void)
         struct pending_interrupt interrupt = queue[queue_head++ % QUEUE_SIZE];
         interrupt.isr(interrupt.arg);
     } else if (host_clock_event_is_due()) {
-        timer_interrupt_isr();
+        timer_interrupt_isr(NULL);
     }
 }
 

@@ -68,7 +68,7 @@ static void dispatch_device(unsigned int vector)
     lapic_eoi();
 }
 
-static void dispatch_system(unsigned int vector)
+static void dispatch_system(unsigned int vector, const struct cpu_registers *registers)
 {
     struct irq_counters *counters = this_cpu_ptr(interrupt_counters);
 
@@ -76,7 +76,7 @@ static void dispatch_system(unsigned int vector)
     switch (vector) {
     case VECTOR_TIMER:
         counters->timer++;
-        timer_interrupt_isr();
+        timer_interrupt_isr(registers);
         break;
     case VECTOR_IPI_RESCHEDULE:
         counters->reschedule++;
@@ -113,7 +113,7 @@ void interrupt_dispatch(struct cpu_registers *registers)
     if (vector >= VECTOR_DEVICE_FIRST && vector <= VECTOR_DEVICE_LAST)
         dispatch_device(vector);
     else
-        dispatch_system(vector);
+        dispatch_system(vector, registers);
     irq_exit();
 }
 

@@ -32,12 +32,18 @@ struct timer_cpu {
     struct timer *running;  /* whose callback runs now; written with lock held; atomic */
     uint64_t event_ns;      /* what the hardware is set to; own CPU, interrupts off */
     uint64_t slice_end_ns;  /* own CPU, interrupts off */
+    struct {
+        void (*take)(const struct cpu_registers *registers);
+        uint64_t next_ns; /* DEADLINE_NEVER: nobody profiles */
+        uint64_t period_ns;
+    } sample; /* own CPU, interrupts off */
 };
 
 static DEFINE_PER_CPU(struct timer_cpu, timer_cpu) = {
     .lock = SPINLOCK_INIT("timers", LOCK_RANK_TIMER),
     .event_ns = DEADLINE_NEVER,
     .slice_end_ns = DEADLINE_NEVER,
+    .sample = { .next_ns = DEADLINE_NEVER },
 };
 
 /* Callbacks in one run of the softirq; the rest waits for the next, so that other work gets in. */
@@ -271,12 +277,37 @@ static void timer_softirq(void)
     irq_restore(flags);
 }
 
-void timer_interrupt_isr(void)
+void timer_sample_start(void (*sample)(const struct cpu_registers *registers), uint64_t period_ns)
+{
+    struct timer_cpu *cpu = this_cpu_ptr(timer_cpu);
+
+    cpu->sample.take = sample;
+    cpu->sample.period_ns = period_ns;
+    cpu->sample.next_ns = deadline_after_ns(period_ns);
+    set_event(cpu, cpu->sample.next_ns);
+}
+
+void timer_sample_stop(void)
+{
+    this_cpu_ptr(timer_cpu)->sample.next_ns = DEADLINE_NEVER;
+}
+
+static void take_sample(struct timer_cpu *cpu, const struct cpu_registers *registers, uint64_t now)
+{
+    cpu->sample.take(registers);
+    cpu->sample.next_ns += cpu->sample.period_ns;
+    if (cpu->sample.next_ns <= now)
+        cpu->sample.next_ns = now + cpu->sample.period_ns;
+}
+
+void timer_interrupt_isr(const struct cpu_registers *registers)
 {
     struct timer_cpu *cpu = this_cpu_ptr(timer_cpu);
     uint64_t now = clock_now_ns();
 
     cpu->event_ns = DEADLINE_NEVER;
+    if (cpu->sample.next_ns <= now)
+        take_sample(cpu, registers, now);
     if (cpu->slice_end_ns <= now) {
         cpu->slice_end_ns = DEADLINE_NEVER;
         sched_slice_expired(now);
@@ -289,6 +320,7 @@ void timer_interrupt_isr(void)
     else
         set_event(cpu, first);
     set_event(cpu, cpu->slice_end_ns);
+    set_event(cpu, cpu->sample.next_ns);
 }
 
 void timer_system_init(void)

@@ -12,6 +12,8 @@
 #include "kernel/time/timer_heap.h"
 #include "lib/compiler.h"
 
+struct cpu_registers;
+
 struct timer {
     void (*callback)(struct timer *timer); /* const after timer_init() */
     const char *name;                      /* const while armed; for diagnosis */
@@ -49,9 +51,21 @@ bool timer_is_armed(const struct timer *timer);
 /** timer_armed_count() - timers armed on all CPUs. Context: any. */
 size_t timer_armed_count(void);
 
-/** timer_interrupt_isr() - called by the architecture when the event set by clock_event_set()
- * fires. */
-void timer_interrupt_isr(void);
+/**
+ * timer_interrupt_isr() - called by the architecture when the event set by clock_event_set() fires
+ * @registers: of the interrupted code; NULL where there are none (host).
+ */
+void timer_interrupt_isr(const struct cpu_registers *registers);
+
+/**
+ * timer_sample_start() - for kernel/profile: look at what this CPU runs, again and again
+ * @sample: called from the timer's interrupt every @period_ns, with the interrupted registers. A
+ * call that comes late, because interrupts were off, is not made up for.
+ * timer_sample_stop() - no call is made on this CPU after it returns. Context of both: interrupts
+ * off.
+ */
+void timer_sample_start(void (*sample)(const struct cpu_registers *registers), uint64_t period_ns);
+void timer_sample_stop(void);
 
 /*
  * For kernel/sched only. The end of the running task's time slice shares this CPU's event with the
