@@ -16,6 +16,7 @@
 #include "kernel/parameter.h"
 #include "kernel/random.h"
 #include "kernel/sched/task.h"
+#include "kernel/sync/wait_queue.h"
 #include "kernel/time/clock.h"
 #include "lib/errno.h"
 #include "lib/list.h"
@@ -57,6 +58,8 @@ struct udp_client {
     struct socket_address peer; /* const */
     uint32_t sequence;          /* of the request that runs or ran last; guarded by clients_lock */
     bool is_running;            /* guarded by clients_lock */
+    bool is_ending;             /* guarded by clients_lock: is_running ends at any moment */
+    struct wait_queue idle;     /* is_running ended */
     struct udp_shell_packet head; /* the reply's: sequence, session, counter, chunk */
     /* The running task's own; the receiver's when is_running is false: */
     char *line;
@@ -147,18 +150,35 @@ static void repeat_reply(struct udp_client *client)
 
 static const struct shell_ops reply_ops = { .write = write_reply };
 
+static void set_ending(struct udp_client *client)
+{
+    irqflags_t flags = spin_lock_irqsave(&clients_lock);
+
+    client->is_ending = true;
+    spin_unlock_irqrestore(&clients_lock, flags);
+}
+
+/* From now on the receiver may free @client. */
+static void set_idle(struct udp_client *client)
+{
+    irqflags_t flags = spin_lock_irqsave(&clients_lock);
+
+    client->is_running = client->is_ending = false;
+    wake_all(&client->idle);
+    spin_unlock_irqrestore(&clients_lock, flags);
+}
+
 static int request_task(void *arg)
 {
     struct udp_client *client = arg;
     int status = shell_run(client->shell, client->line);
 
     keep(client, client->chunk, client->fill);
-    send_chunk(client, client->chunk, client->fill, true);
     kfree(client->line);
     client->line = NULL;
-    irqflags_t flags = spin_lock_irqsave(&clients_lock);
-    client->is_running = false;
-    spin_unlock_irqrestore(&clients_lock, flags);
+    set_ending(client); /* the answer to the last chunk, a new request, may come at once */
+    send_chunk(client, client->chunk, client->fill, true);
+    set_idle(client);
     return status;
 }
 
@@ -189,9 +209,7 @@ static void begin_request(struct udp_client *client, const struct udp_shell_pack
     spin_unlock_irqrestore(&clients_lock, flags);
     if (task_create("udp-shell-command", request_task, client, NULL) == 0)
         return;
-    flags = spin_lock_irqsave(&clients_lock);
-    client->is_running = false;
-    spin_unlock_irqrestore(&clients_lock, flags);
+    set_idle(client);
     kfree(client->line);
     client->line = NULL;
     answer_at_once(client, "out of memory\n");
@@ -213,6 +231,7 @@ static struct udp_client *new_client(const struct socket_address *peer)
     if (!client)
         return NULL;
     client->peer = *peer;
+    wait_queue_init(&client->idle, "udp shell");
     client->shell = shell_create("udp", &reply_ops, client, 0);
     if (!client->shell) {
         kfree(client);
@@ -287,13 +306,25 @@ static struct udp_client *add_client(const struct socket_address *peer)
 
 /* ---- requests ------------------------------------------------------------------------------ */
 
-static bool is_running(struct udp_client *client)
+static bool is_running(struct udp_client *client, bool *is_ending)
 {
     irqflags_t flags = spin_lock_irqsave(&clients_lock);
     bool running = client->is_running;
 
+    *is_ending = client->is_ending;
     spin_unlock_irqrestore(&clients_lock, flags);
     return running;
+}
+
+/* Does a command of @client run? One that has just answered is waited for: it needs no more. */
+static bool is_busy(struct udp_client *client)
+{
+    bool is_ending;
+
+    if (!is_running(client, &is_ending))
+        return false;
+    return !is_ending || wait_event_uncancellable(&client->idle, !is_running(client, &is_ending),
+                                                  deadline_after_ns(NS_PER_S)) != 0;
 }
 
 static void handle_request(const struct udp_shell_packet *packet, const struct socket_address *peer)
@@ -303,7 +334,7 @@ static void handle_request(const struct udp_shell_packet *packet, const struct s
 
     if (is_new)
         client = add_client(peer);
-    if (!client || is_running(client))
+    if (!client || is_busy(client))
         return; /* busy: the answer is on its way, or the client asks again */
     if (!is_new && client->sequence == packet->sequence) {
         client->head.counter = packet->counter;
