@@ -121,7 +121,10 @@ def open_500_and_cut_half(guest, network):
         if number % 2:  # a reset, midway
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         sock.close()
-    time.sleep(0.5)
+    end = time.monotonic() + 60
+    while ":5001" in network.run("ss", "-tnH", "exclude", "time-wait"):
+        assert time.monotonic() < end
+        time.sleep(0.1)
     connections, broken, _ = end_serving(guest)
     assert connections == 500 and 0 < broken <= 250
 
