@@ -70,7 +70,7 @@ struct icmp_echo_reply {
 };
 
 /** icmp_echo_open() - -ENOMEM, or -EADDRINUSE when every identifier is taken. Context: task. */
-int __must_check icmp_echo_open(struct icmp_echo **echo);
+int __must_check icmp_echo_open(struct icmp_echo **result);
 void icmp_echo_close(struct icmp_echo *echo);
 /**
  * icmp_echo_request() - send one request and wait for its answer

@@ -79,11 +79,13 @@ void interface_clear_ipv4(struct netdev *netdev)
 int interface_set_gateway(struct netdev *netdev, uint32_t gateway)
 {
     struct route route = { .gateway = gateway, .netdev = netdev };
-    int error;
+    int error = 0;
 
     mutex_lock(&config_mutex);
-    error = route_remove(0, 0, netdev);
-    error = gateway ? route_add(&route) : 0;
+    if (route_remove(0, 0, netdev) == 0)
+        log_debug("route", "%s: the default route is replaced", netdev->name);
+    if (gateway)
+        error = route_add(&route);
     mutex_unlock(&config_mutex);
     return error;
 }

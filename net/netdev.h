@@ -144,9 +144,10 @@ int __must_check netdev_register(struct netdev *netdev);
 /** netdev_unregister() - stop, forget addresses, routes and neighbours. Context: task. */
 void netdev_unregister(struct netdev *netdev);
 
-/** netdev_poll_schedule_isr() - have ops->poll called for @queue soon, on this CPU. Context: any.
+/** netdev_poll_schedule_isr() - have ops->poll called for queue @index soon, on this CPU. Context:
+ * any.
  */
-void netdev_poll_schedule_isr(struct netdev *netdev, unsigned int queue);
+void netdev_poll_schedule_isr(struct netdev *netdev, unsigned int index);
 
 /**
  * netdev_receive() - a frame that begins with its link header has arrived
@@ -155,8 +156,8 @@ void netdev_poll_schedule_isr(struct netdev *netdev, unsigned int queue);
  */
 void netdev_receive(struct netdev *netdev, struct frame *frame);
 
-/** netdev_transmit_wake() - the ring of @queue has room again. Context: any. */
-void netdev_transmit_wake(struct netdev *netdev, unsigned int queue);
+/** netdev_transmit_wake() - the ring of queue @index has room again. Context: any. */
+void netdev_transmit_wake(struct netdev *netdev, unsigned int index);
 
 /** netdev_set_link() - the link went up or down; listeners are told. Context: any. */
 void netdev_set_link(struct netdev *netdev, bool is_up);

@@ -179,7 +179,7 @@ unsigned int socket_ready(struct socket *socket);
 /* ---- resolving names: the DNS client registers itself here ---- */
 
 typedef int (*net_resolver_t)(const char *name, struct ip_address *address, uint64_t deadline_ns);
-void net_set_resolver(net_resolver_t resolver);
+void net_set_resolver(net_resolver_t function);
 /**
  * net_resolve() - "10.0.2.2" or, with a resolver, a host name
  * Return: 0; -ENOENT no such host; -EINVAL not an address, and no resolver; -ETIMEDOUT; -ECANCELED.
