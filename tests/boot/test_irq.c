@@ -43,11 +43,16 @@ BOOT_TEST(ipi, every_cpu_is_reached)
     EXPECT_EQ(ipi_call(CPU_MAX, count_call, NULL, true), -ENODEV);
 }
 
+/* Calls in all, shared by the CPUs: many emulated ones have few real ones to answer with. */
+#define CALLS_MAX  8000
+#define ROUNDS_MAX 30
+
 /* All CPUs call all others at once and wait: each must answer while it waits. */
 static int call_everybody(void *arg)
 {
-    (void)arg;
-    for (int i = 0; i < 30; i++)
+    unsigned int rounds = *(const unsigned int *)arg;
+
+    for (unsigned int i = 0; i < rounds; i++)
         ipi_call_others(count_call, NULL);
     return 0;
 }
@@ -55,31 +60,37 @@ static int call_everybody(void *arg)
 BOOT_TEST(ipi, all_call_all)
 {
     unsigned int count = cpu_online_count();
+    unsigned int rounds = MIN_T(unsigned int, ROUNDS_MAX, 1 + CALLS_MAX / (count * count));
 
     atomic_store(&calls, 0);
-    workers_run(count, call_everybody, NULL);
-    EXPECT_EQ(atomic_load(&calls), count * 30 * (count - 1));
+    workers_run(count, call_everybody, &rounds);
+    EXPECT_EQ(atomic_load(&calls), count * rounds * (count - 1));
 }
 
 /* More calls than a ring holds, without waiting, from several CPUs. */
+struct flood {
+    unsigned int target;
+    unsigned int calls; /* of each worker */
+};
+
 static int flood(void *arg)
 {
-    unsigned int target = *(const unsigned int *)arg;
+    const struct flood *flood = arg;
 
-    for (int i = 0; i < 500; i++)
-        EXPECT_EQ(ipi_call(target, count_call, NULL, false), 0);
+    for (unsigned int i = 0; i < flood->calls; i++)
+        EXPECT_EQ(ipi_call(flood->target, count_call, NULL, false), 0);
     return 0;
 }
 
 BOOT_TEST(ipi, flood_without_waiting)
 {
-    unsigned int target = 0;
     unsigned int workers = cpu_online_count();
+    struct flood parameters = { .target = 0, .calls = CALLS_MAX / MAX(workers, 16u) };
 
     atomic_store(&calls, 0);
-    workers_run(workers, flood, &target);
-    EXPECT_EQ(ipi_call(target, count_call, NULL, true), 0); /* behind all the others */
-    EXPECT_EQ(atomic_load(&calls), workers * 500 + 1);
+    workers_run(workers, flood, &parameters);
+    EXPECT_EQ(ipi_call(parameters.target, count_call, NULL, true), 0); /* behind all the others */
+    EXPECT_EQ(atomic_load(&calls), workers * parameters.calls + 1);
 }
 
 /* ---- TLB ----------------------------------------------------------------------------------- */
