@@ -3,7 +3,7 @@
  *
  * A task's structure and stack outlive it: they go to a cache of the CPU that freed them, and the
  * next task made there takes them as they are, so that making a task costs no mapping and no flush
- * of TLBs. A cache that grows too long is cut by the reaper task, which can sleep and unmap.
+ * of TLBs. What a cache does not hold waits for the reaper task, or for whoever is short of memory.
  *
  * References: one belongs to the running of the task itself and is dropped when it has left its CPU
  * for the last time (finish_switch); one to whoever asked task_create() for it; others come from
@@ -24,7 +24,9 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
+#include "mm/reclaim.h"
 #include "mm/vm.h"
+#include "mm/vm_internal.h"
 
 #define CACHE_MAX 32 /* free tasks kept per CPU: half a MiB of stacks */
 
@@ -71,9 +73,26 @@ static bool cache_give(struct task *task)
     return has_room;
 }
 
-static struct task *task_alloc(void)
+static struct task *graveyard_take(void)
+{
+    irqflags_t flags = spin_lock_irqsave(&graveyard_lock);
+    struct task *task = list_entry(list_pop_front(&graveyard), struct task, run_node);
+
+    spin_unlock_irqrestore(&graveyard_lock, flags);
+    return task;
+}
+
+/* The memory of an ended task, for the next one; NULL when none is kept. */
+static struct task *take_kept(void)
 {
     struct task *task = cache_take();
+
+    return task ? task : graveyard_take();
+}
+
+static struct task *task_alloc(void)
+{
+    struct task *task = take_kept();
 
     if (task)
         return task;
@@ -96,6 +115,22 @@ static void task_release_memory(struct task *task)
     kfree(task);
 }
 
+/* What other CPUs keep is left to them: it is bounded. */
+static size_t kept_tasks_shrink(size_t pages)
+{
+    size_t freed = 0;
+    struct task *task;
+
+    while (freed < pages && (task = take_kept()) != NULL) {
+        task_release_memory(task);
+        freed += TASK_STACK_SIZE / PAGE_SIZE;
+    }
+    if (freed > 0)
+        vm_purge(); /* only then are the stacks' pages free */
+    return freed;
+}
+MEMORY_SHRINKER(tasks, "ended tasks", kept_tasks_shrink);
+
 static void task_free(struct task *task)
 {
     /* Off, or about to end: its callback only leaves a token, but must not touch freed memory. */
@@ -108,15 +143,6 @@ static void task_free(struct task *task)
     spin_unlock_irqrestore(&graveyard_lock, flags);
     if (reaper)
         task_wake(reaper);
-}
-
-static struct task *graveyard_take(void)
-{
-    irqflags_t flags = spin_lock_irqsave(&graveyard_lock);
-    struct task *task = list_entry(list_pop_front(&graveyard), struct task, run_node);
-
-    spin_unlock_irqrestore(&graveyard_lock, flags);
-    return task;
 }
 
 void task_set_reaper(struct task *task) __no_thread_safety_analysis /* nobody else yet */
