@@ -7,6 +7,7 @@
  */
 #include "lib/checksum.h"
 
+#include "lib/byteorder.h"
 #include "lib/string.h"
 
 static uint64_t load_word(const uint8_t *from)
@@ -48,10 +49,12 @@ uint64_t checksum_blocks(const void *data, size_t blocks, uint64_t sum)
 /* Up to seven bytes, with zeros after them. */
 static uint64_t load_tail(const uint8_t *data, size_t size)
 {
-    uint64_t word = 0;
+    uint64_t word = size & 4 ? load_le32(data) : 0;
 
-    for (size_t i = 0; i < size; i++)
-        word |= (uint64_t)data[i] << 8 * i;
+    if (size & 2)
+        word |= (uint64_t)load_le16(data + (size & 4)) << 8 * (size & 4);
+    if (size & 1)
+        word |= (uint64_t)data[size & 6] << 8 * (size & 6);
     return word;
 }
 
