@@ -70,7 +70,9 @@ uint32_t checksum_partial(const void *data, size_t size, uint32_t sum)
     }
     for (; size >= 8; size -= 8, position += 8)
         wide = add_with_carry(wide, load_word(position));
-    return fold_to_32(add_with_carry(wide, load_tail(position, size)));
+    if (size > 0)
+        wide = add_with_carry(wide, load_tail(position, size));
+    return fold_to_32(wide);
 }
 
 uint32_t checksum_copy(void *to, const void *from, size_t size, uint32_t sum)
