@@ -15,6 +15,7 @@
 #include "kernel/irq/ipi.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
+#include "kernel/sched/preempt.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/task.h"
 #include "kernel/time/timer.h"
@@ -135,8 +136,10 @@ static void start_here(void *arg)
 static int watchdog_init(void)
 {
     sched_set_lockup_hook(lockup_seen_here);
+    preempt_disable(); /* "here" and "others" are all, each once */
     start_here(NULL);
     ipi_call_others(start_here, NULL);
+    preempt_enable();
     return 0;
 }
 INIT_HOOK(watchdog_init, INIT_BUS);

@@ -20,6 +20,7 @@
  */
 static struct task boot_task;
 static bool is_running; /* set once, before other CPUs are started */
+static unsigned int first_cpu; /* which booted; const after sched_init() */
 
 bool sched_is_running(void)
 {
@@ -87,6 +88,7 @@ int sched_init(void)
     if (!idle)
         return -ENOMEM;
     run_queue_init(queue, idle);
+    first_cpu = cpu;
     boot_task.run_since_ns = clock_now_ns();
     queue->current = &boot_task;
     is_running = true;
@@ -104,14 +106,15 @@ static int sched_start_hook(void)
 }
 INIT_HOOK(sched_start_hook, INIT_SCHED);
 
-/* The first level at which every CPU is online. */
+/* The first level at which every CPU is online. The one that booted has its task already; the boot
+ * task itself may have been stolen by any. */
 static int sched_cpu_tasks_hook(void)
 {
     unsigned int cpu;
     int result = 0;
 
     for_each_online_cpu(cpu) {
-        int error = cpu == cpu_current() ? 0 : softirq_start_cpu(cpu);
+        int error = cpu == first_cpu ? 0 : softirq_start_cpu(cpu);
         if (error)
             result = error;
     }
