@@ -96,6 +96,7 @@ static int watch(struct shell *shell, uint64_t seconds, int argc, char **argv)
 {
     if (argc > 0)
         return run_line(shell, argc, argv);
+    shell_progress(shell, "sampling for %llu s; Ctrl-C ends it", (unsigned long long)seconds);
     int error = sleep_until_ns(deadline_after_ns(seconds * NS_PER_S));
     return error == -ECANCELED ? 0 : error;
 }
@@ -111,6 +112,7 @@ static int profile(struct shell *shell, bool is_folded, uint64_t seconds, int ar
     }
     int status = watch(shell, seconds, argc, argv);
     shell_take_interrupt(shell);
+    shell_progress(shell, "%s", "");
     error = profile_stop(&result);
     if (!error) {
         error = is_folded ? print_folded(shell, &result) : print_report(shell, &result);

@@ -17,7 +17,7 @@ def test_a_spinning_task_is_on_top(boot):
     name, percent = next(iter(lines_of(tasks).items()))
     assert name == "stress" and percent > 50, report
     assert "spin_until" in lines_of(report), report
-    assert re.search(r"^\d+ samples at work, [1-9]\d* idle, ", report), report
+    assert re.search(r"^\d+ samples at work, [1-9]\d* idle, ", report, re.M), report
 
 
 def test_folded_stacks_of_a_command(boot):
@@ -31,6 +31,7 @@ def test_folded_stacks_of_a_command(boot):
 def test_ctrl_c_ends_it_with_its_report(boot):
     guest = boot(cpus=2)
     guest.type("profile 3000\r")
+    guest.expect("Ctrl-C ends it")
     guest.type(CTRL_C)
     assert "samples at work" in guest.wait_prompt()
     assert guest.run("echo $?").strip() == "0"
