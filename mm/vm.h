@@ -18,6 +18,12 @@ void *vm_alloc(size_t size, unsigned int mmu_flags, const char *owner);
 void vm_free(void *address);
 
 /**
+ * vm_purge() - make the addresses and pages of freed ranges available
+ * Context: interrupts on, no spinlock held. Return: how many ranges there were.
+ */
+size_t vm_purge(void);
+
+/**
  * vm_map_device() - registers at physical @base, @size bytes, uncached (or MMU_WRITE_COMBINE)
  * Neither need be page-aligned. NULL when there is no room. Works from INIT_MEMORY on.
  */

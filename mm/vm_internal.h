@@ -14,11 +14,5 @@ struct vm_statistics {
 
 void vm_statistics(struct vm_statistics *result);
 
-/**
- * vm_purge() - make the addresses and pages of freed ranges available
- * Context: interrupts on, no spinlock held. Return: how many ranges there were.
- */
-size_t vm_purge(void);
-
 /** vm_init() - the heap is there: descriptions come from it now. Return: 0 or -ENOMEM. */
 int vm_init(void);

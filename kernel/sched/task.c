@@ -26,7 +26,6 @@
 #include "mm/kmalloc.h"
 #include "mm/reclaim.h"
 #include "mm/vm.h"
-#include "mm/vm_internal.h"
 
 #define CACHE_MAX 32 /* free tasks kept per CPU: half a MiB of stacks */
 
