@@ -63,7 +63,7 @@ static int print_folded(struct shell *shell, const struct profile *profile)
 {
     for (size_t i = 0; i < profile->count; i++) {
         const struct profile_stack *stack = &profile->stacks[i];
-        shell_printf(shell, "%s", stack->is_idle ? "idle" : stack->task);
+        shell_printf(shell, "%s", stack->task);
         for (uint32_t level = stack->depth; level > 0; level--)
             shell_printf(shell, ";%s", profile_function_name(stack->addresses[level - 1]));
         shell_printf(shell, " %llu\n", (unsigned long long)stack->count);

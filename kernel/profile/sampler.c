@@ -39,7 +39,8 @@ static void take_sample(const struct cpu_registers *registers)
     struct profile_stack sample = { .is_idle = is_idle(task) };
     struct crash_registers kept;
 
-    strlcpy(sample.task, task->name, sizeof(sample.task));
+    /* The CPUs' idle tasks have numbers; what matters is that nobody had work. */
+    strlcpy(sample.task, sample.is_idle ? "idle" : task->name, sizeof(sample.task));
     crash_registers_keep(&kept, registers);
     sample.depth = (uint32_t)crash_backtrace(&kept, task, sample.addresses, PROFILE_DEPTH);
     profile_table_add(*this_cpu_ptr(profile_table), &sample);

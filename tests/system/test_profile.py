@@ -21,7 +21,7 @@ def test_a_spinning_task_is_on_top(boot):
 
 
 def test_folded_stacks_of_a_command(boot):
-    guest = boot(cpus=1)
+    guest = boot(cpus=2)
     stacks = guest.run("profile -f bench bytes").splitlines()
     folded = [line for line in stacks if re.match(r"[^; ]+(;[^; ]+)+ \d+$", line)]
     assert any(";bench_command;" in line and ";crc32_update" in line for line in folded), stacks
