@@ -101,6 +101,7 @@ def test_log_stays_in_dmesg(boot):
 def test_run_parameter(start):
     """run="..." types for the user, and the prompt comes after it."""
     guest = start(append='run="echo one; nonsense; echo two"')
+    guest.expect(r"[\r\n]two[\r\n]")  # there is a prompt before what is typed, too
     guest.wait_prompt()
     assert re.search(r"[\r\n]one[\r\n](.*[\r\n])*two[\r\n]", guest.log)
     assert "there is no such command" in guest.log
