@@ -19,7 +19,7 @@
 /* The code that booted: on the stack it was started with, without a context until it first waits.
  */
 static struct task boot_task;
-static bool is_running; /* set once, before other CPUs are started */
+static bool is_running;        /* set once, before other CPUs are started */
 static unsigned int first_cpu; /* which booted; const after sched_init() */
 
 bool sched_is_running(void)
