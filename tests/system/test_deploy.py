@@ -2,6 +2,7 @@
 import os
 import re
 import shlex
+import shutil
 import stat
 import subprocess
 import time
@@ -154,7 +155,7 @@ def gcloud(tmp_path):
     tree = tmp_path / "tree"
     (tree / "build").mkdir(parents=True)
     (tree / "build/nos-gce.tar.gz").touch()
-    (tree / "deploy").symlink_to(DEPLOY)
+    shutil.copytree(DEPLOY, tree / "deploy")  # a link would lead to the real build/
 
     def run(script, *arguments, exists="", **environment):
         (tmp_path / "exists").write_text(exists)

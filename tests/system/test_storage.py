@@ -189,7 +189,9 @@ def test_32_readers_keep_32_requests_in_the_ring(boot, device):
     good(guest, f"disktest {name} read 0 1024 -b 8 -j 32")
     counters = statistics(guest, name)
     if "queue-size=16" in device:
-        assert counters["ring full"] > 0 and 4 <= counters["at most"] <= 16
+        # A request counts until its owner is told, when its place in the ring is free already:
+        # one more for each CPU that is telling.
+        assert counters["ring full"] > 0 and 4 <= counters["at most"] <= 16 + 2
     else:
         assert counters["at most"] == 32 and counters["ring full"] == 0
     assert counters["in flight"] == 0 and counters["errors"] == 0
