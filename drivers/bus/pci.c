@@ -18,7 +18,6 @@
 
 #define PCI_DEVICES_PER_BUS      32
 #define PCI_FUNCTIONS_PER_DEVICE 8
-#define PCI_CAPABILITIES_MAX     48 /* more do not fit between 0x40 and 0xff */
 #define PCI_CAPABILITY_FIRST     0x40
 
 #define PCI_BAR_IO           0x1u
@@ -60,19 +59,24 @@ void pci_write32(const struct pci_device *device, unsigned int offset, uint32_t 
     pci_config_write(device->address, offset, 32, value);
 }
 
-unsigned int pci_find_capability(const struct pci_device *device, uint8_t id, unsigned int after)
+unsigned int pci_next_capability(const struct pci_device *device, unsigned int after)
 {
-    unsigned int offset = after ? after + 1 : PCI_CAPABILITIES;
+    unsigned int pointer = after ? after + 1 : PCI_CAPABILITIES; /* it follows the id */
 
     if (!(pci_read16(device, PCI_STATUS) & PCI_STATUS_CAPABILITIES))
         return 0;
+    unsigned int offset = pci_read8(device, pointer) & ~3u;
+    return offset < PCI_CAPABILITY_FIRST ? 0 : offset;
+}
+
+unsigned int pci_find_capability(const struct pci_device *device, uint8_t id, unsigned int after)
+{
+    unsigned int offset = after;
+
     for (int turn = 0; turn < PCI_CAPABILITIES_MAX; turn++) {
-        offset = pci_read8(device, offset) & ~3u;
-        if (offset < PCI_CAPABILITY_FIRST)
-            return 0;
-        if (pci_read8(device, offset) == id)
+        offset = pci_next_capability(device, offset);
+        if (offset == 0 || pci_read8(device, offset) == id)
             return offset;
-        offset++; /* the next pointer follows the id */
     }
     return 0;
 }

@@ -95,6 +95,12 @@ void pci_write8(const struct pci_device *device, unsigned int offset, uint8_t va
 void pci_write16(const struct pci_device *device, unsigned int offset, uint16_t value);
 void pci_write32(const struct pci_device *device, unsigned int offset, uint32_t value);
 
+#define PCI_CAPABILITIES_MAX 48 /* more do not fit between 0x40 and 0xff: a longer list loops */
+
+/** pci_next_capability() - offset of the capability after @after (0: of the first); 0 at the end.
+ */
+unsigned int pci_next_capability(const struct pci_device *device, unsigned int after);
+
 /**
  * pci_find_capability() - offset of the next capability @id after offset @after (0: the first)
  * Return: 0 when there is none; a list that loops or leaves the header ends there.

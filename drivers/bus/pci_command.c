@@ -74,15 +74,12 @@ static const char *capability_text(uint8_t id)
 
 static void print_capabilities(struct shell *shell, const struct pci_device *device)
 {
-    unsigned int offset = PCI_CAPABILITIES;
+    unsigned int offset = pci_next_capability(device, 0);
     const char *separator = "    capabilities: ";
 
-    if (!(pci_read16(device, PCI_STATUS) & PCI_STATUS_CAPABILITIES))
+    if (offset == 0)
         return;
-    for (int turn = 0; turn < 48; turn++) {
-        offset = pci_read8(device, offset) & ~3u;
-        if (offset < 0x40)
-            break;
+    for (int turn = 0; offset != 0 && turn < PCI_CAPABILITIES_MAX; turn++) {
         uint8_t id = pci_read8(device, offset);
         const char *text = capability_text(id);
         if (text)
@@ -91,10 +88,9 @@ static void print_capabilities(struct shell *shell, const struct pci_device *dev
             shell_printf(shell, "%s%#x", separator, id);
         shell_printf(shell, "@%02x", offset);
         separator = " ";
-        offset++;
+        offset = pci_next_capability(device, offset);
     }
-    if (*separator == ' ' && separator[1] == '\0')
-        shell_printf(shell, "\n");
+    shell_printf(shell, "\n");
 }
 
 static void print_bars(struct shell *shell, const struct pci_device *device)
