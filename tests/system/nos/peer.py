@@ -108,9 +108,9 @@ class Peer(Wire):
     def send_ip(self, packet, mac=GUEST_MAC):
         return self.send(Ether(dst=mac, src=PEER_MAC) / packet)
 
-    def wait(self, matches, seconds=None, since=0):
-        """The first packet from number @since on that matches; those before it are passed over."""
-        end = time.monotonic() + (seconds or WAIT_SECONDS)
+    def find(self, matches, seconds, since=0):
+        """As wait(), but None when no such packet comes."""
+        end = time.monotonic() + seconds
         at = since
         with self._changed:
             while True:
@@ -121,9 +121,16 @@ class Peer(Wire):
                     at += 1
                 left = end - time.monotonic()
                 if left <= 0:
-                    shown = "\n".join(packet.summary() for packet in self.received[-20:])
-                    raise AssertionError(f"no such packet came; the last that did:\n{shown}")
+                    return None
                 self._changed.wait(left)
+
+    def wait(self, matches, seconds=None, since=0):
+        """The first packet from number @since on that matches; those before it are passed over."""
+        packet = self.find(matches, seconds or WAIT_SECONDS, since)
+        if packet is None:
+            shown = "\n".join(packet.summary() for packet in self.received[-20:])
+            raise AssertionError(f"no such packet came; the last that did:\n{shown}")
+        return packet
 
     @property
     def mark(self):
