@@ -5,13 +5,16 @@
  *   tcp_ack.c         its acknowledgment: the send queue, RTT, loss recovery (RFC 5681, 6582, 6675)
  *   tcp_receive.c     its data: in order, out of order, the receive window
  *   tcp_sack.c        the scoreboard of what the peer has; the blocks we report (RFC 2018)
- *   tcp_output.c      what to send next, and how a segment is made
+ *   tcp_output.c      what to send next; tcp_segment.c: how a segment is made
  *   tcp_timer.c       one timer per connection, five deadlines; RTO (RFC 6298)
- *   tcp_congestion.c  tcp_cubic.c, tcp_newreno.c: how fast
+ *   tcp_error.c       what routers say of what we sent
+ *   tcp_congestion.c  how fast: NewReno; tcp_cubic.c: CUBIC
  *   tcp_options.c     options, both ways (RFC 7323)
  *   tcp_listen.c      passive open, backlog; tcp_cookie.c: SYN cookies
  *   tcp_table.c       finding connections and listeners, ports
- *   tcp_socket.c      the user's calls: RFC 9293 3.10.1 to 3.10.5
+ *   tcp_connection.c  a connection's life; memory and counters of all
+ *   tcp_socket.c      the user's calls: RFC 9293 3.10.1, 3.10.4, 3.10.5
+ *   tcp_write.c       3.10.2, SEND; tcp_read.c: 3.10.3, RECEIVE
  *
  * Locking: socket->lock guards a connection, in every context with interrupts off. Rank order:
  * table buckets, then a connection, then the accept queue of its listener and everything below. So
@@ -376,10 +379,11 @@ static inline uint32_t tcp_send_end(const struct tcp_socket *tcp)
     return tcp->snd_end + tcp->has_user_fin;
 }
 
-/* ---- tcp_socket.c ---- */
+/* ---- tcp_connection.c ---- */
 
 /** tcp_create() - a closed connection with one reference (the user's), NULL without memory. */
 struct tcp_socket *tcp_create(void);
+void tcp_destroy(struct socket *socket); /* the last reference is gone */
 /** tcp_set_established() - RFC 9293 3.10.7: the handshake has ended. */
 void tcp_set_established(struct tcp_socket *tcp);
 /** tcp_end() - CLOSED, with @error (0 or -errno) for the user; everything queued to send goes. */
@@ -389,6 +393,16 @@ void tcp_charge(struct tcp_socket *tcp, int64_t bytes);
 bool tcp_memory_is_short(void);
 void tcp_count(enum tcp_counter counter);
 void tcp_count_add(enum tcp_counter counter, uint64_t value);
+
+/* ---- tcp_socket.c, tcp_write.c, tcp_read.c: as struct socket_ops says ---- */
+
+extern const struct socket_ops tcp_socket_ops;
+int tcp_send(struct socket *socket, const void *data, size_t length, size_t *sent);
+int tcp_send_buffer(struct socket *socket, struct frame_buffer *buffer, uint8_t *data,
+                    uint32_t length);
+int tcp_receive(struct socket *socket, void *data, size_t size, size_t *received,
+                struct socket_address *peer);
+int tcp_receive_frame(struct socket *socket, struct frame **frame);
 
 /* ---- tcp_table.c; none is called with a connection's lock held ---- */
 
@@ -413,6 +427,15 @@ uint64_t tcp_hash(const struct socket_address *local, const struct socket_addres
 
 /** tcp_output() - send all that may be sent now. */
 void tcp_output(struct tcp_socket *tcp);
+
+/* ---- tcp_segment.c ---- */
+
+/**
+ * tcp_send_segment() - send [seq, seq + length) of the queue with @flags; @has_more: others follow
+ * Return: bytes sent (fewer when the queue is in very small pieces), or -errno.
+ */
+int tcp_send_segment(struct tcp_socket *tcp, uint32_t seq, uint32_t length, uint8_t flags,
+                     bool has_more);
 void tcp_send_ack(struct tcp_socket *tcp);
 /** tcp_send_syn() - SYN or SYN-ACK, by state. */
 void tcp_send_syn(struct tcp_socket *tcp);
