@@ -53,7 +53,7 @@ enum uart_register {
 
 static DEFINE_SPINLOCK(serial_lock, "serial", LOCK_RANK_CONSOLE);
 static bool is_present;                                  /* const after serial_init() */
-static bool is_stuck __guarded_global(serial_lock);      /* does not take bytes any more */
+static bool is_stuck __guarded_global(serial_lock);      /* took no bytes, at the last look */
 static bool has_interrupt __guarded_global(serial_lock); /* output goes through the ring */
 static uint8_t enabled __guarded_global(serial_lock);    /* UART_INTERRUPT as written */
 static struct ring output __guarded_global(serial_lock);
@@ -92,6 +92,8 @@ static void write_polled(const char *text, size_t length) __must_hold(serial_loc
 {
     unsigned int room = 0;
 
+    if (is_stuck) /* the far end may only have paused: one look, no more waiting */
+        is_stuck = !(uart_read(UART_LINE_STATUS) & STATUS_TRANSMIT_IDLE);
     for (size_t i = 0; i < length && !is_stuck; i++) {
         if (room < 2) {
             is_stuck = !wait_until_idle();

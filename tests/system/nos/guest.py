@@ -27,6 +27,8 @@ ANSWER_SECONDS = 30 * PATIENCE
 PROMPT = r"(?:^|[\r\n])\$ $"
 
 PR_SET_PDEATHSIG = 1
+SO_SNDBUFFORCE = 32  # asm-generic/socket.h; Python does not name it
+SERIAL_BUFFER_SIZE = 64 << 20
 libc = ctypes.CDLL(None)
 
 # Keys of a US keyboard, by QEMU's names.
@@ -34,6 +36,18 @@ KEY_NAMES = {" ": "spc", "\n": "ret", "\t": "tab", "\b": "backspace", "-": "minu
              "[": "bracket_left", "]": "bracket_right", ";": "semicolon", "'": "apostrophe",
              "`": "grave_accent", "\\": "backslash", ",": "comma", ".": "dot", "/": "slash"}
 SHIFTED = dict(zip('!@#$%^&*()_+{}:"~|<>?', "1234567890-=[];'`\\,./"))
+
+
+def hold_much(sock):
+    """Let a socket hold what is written until a busy machine lets the test read it.
+
+    QEMU writes the serial line byte by byte, and each byte counts as most of a kilobyte: the usual
+    buffer is full after 280 of them, and the UART then looks dead to a kernel that boots.
+    """
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, SERIAL_BUFFER_SIZE)
+    except PermissionError:  # not root: as much as is allowed
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SERIAL_BUFFER_SIZE)
 
 
 class Guest:
@@ -45,6 +59,7 @@ class Guest:
         self.folder = pathlib.Path(folder).absolute()  # QEMU's own: sockets there have short names
         self.folder.mkdir(parents=True, exist_ok=True)
         self._serial, serial_far = socket.socketpair()
+        hold_much(serial_far)
         qmp_near, qmp_far = socket.socketpair()
         self.command = [*prefix, *self.machine.command(self.folder, serial_far.fileno(), qmp_far.fileno())]
         self._messages = open(self.folder / "qemu.log", "wb")
