@@ -34,6 +34,7 @@
 #include "net/netdev.h"
 
 #define ARP_BUCKETS         256
+#define ARP_LEARNT_MAX      (ARP_ENTRIES_MAX * 3 / 4) /* the rest is for those we ask about */
 #define ARP_TRIES           3
 #define ARP_RETRY_NS        NS_PER_S
 #define ARP_REACHABLE_NS    (60 * NS_PER_S)
@@ -59,7 +60,8 @@ struct arp_packet {
 } __packed;
 
 struct arp_entry {
-    struct list_node node; /* in its bucket */
+    struct list_node node;     /* in its bucket */
+    struct list_node all_node; /* in entries */
     struct netdev *netdev;
     uint32_t address;
     uint8_t mac[MAC_SIZE];
@@ -83,6 +85,7 @@ struct arp_probe_wait {
 
 static DEFINE_SPINLOCK(arp_lock, "arp", LOCK_RANK_NET_TABLE);
 static struct list buckets[ARP_BUCKETS] __guarded_global(arp_lock);
+static struct list entries __guarded_global(arp_lock) = LIST_INIT(entries); /* all, oldest first */
 static unsigned int entry_count __guarded_global(arp_lock);
 static bool is_timer_armed __guarded_global(arp_lock);
 static uint64_t defended_ns __guarded_global(arp_lock);
@@ -154,12 +157,12 @@ static void arm_timer_locked(void) __must_hold(arp_lock)
     timer_start(&arp_timer, deadline_after_ns(ARP_RETRY_NS), 0);
 }
 
-static struct arp_entry *create_locked(struct netdev *netdev, uint32_t address)
+static struct arp_entry *create_locked(struct netdev *netdev, uint32_t address, unsigned int limit)
     __must_hold(arp_lock)
 {
     struct arp_entry *entry;
 
-    if (entry_count >= ARP_ENTRIES_MAX) {
+    if (entry_count >= limit) {
         count(ARP_TABLE_FULL);
         return NULL;
     }
@@ -171,6 +174,7 @@ static struct arp_entry *create_locked(struct netdev *netdev, uint32_t address)
     entry->used_ns = clock_now_ns();
     frame_queue_init(&entry->pending);
     list_push_back(bucket_of(netdev, address), &entry->node);
+    list_push_back(&entries, &entry->all_node);
     entry_count++;
     arm_timer_locked();
     return entry;
@@ -185,6 +189,7 @@ static void destroy_locked(struct arp_entry *entry, struct frame_queue *pending)
     while ((frame = frame_queue_pop(&entry->pending)) != NULL)
         frame_queue_push(pending, frame);
     list_remove(&entry->node);
+    list_remove(&entry->all_node);
     entry_count--;
     kfree(entry);
 }
@@ -236,7 +241,7 @@ void arp_output(struct netdev *netdev, struct frame *frame, uint32_t next_hop)
     uint8_t mac[MAC_SIZE];
 
     if (!entry) {
-        entry = create_locked(netdev, next_hop);
+        entry = create_locked(netdev, next_hop, ARP_ENTRIES_MAX);
         if (!entry) {
             spin_unlock_irqrestore(&arp_lock, flags);
             count(ARP_PENDING_DROPPED);
@@ -315,7 +320,7 @@ static void learn_from_request(struct netdev *netdev, uint32_t sender, const uin
 
     frame_queue_init(&pending);
     if (!entry) {
-        entry = create_locked(netdev, sender);
+        entry = create_locked(netdev, sender, ARP_LEARNT_MAX);
         if (entry) {
             memcpy(entry->mac, mac, MAC_SIZE);
             entry->state = ARP_STALE;
@@ -475,30 +480,30 @@ struct arp_question {
     uint8_t mac[MAC_SIZE];
 };
 
-/* Age one bucket. Return: how many questions to ask. */
-static unsigned int age_bucket_locked(struct list *bucket, uint64_t now, struct frame_queue *failed,
-                                      struct arp_question *questions) __must_hold(arp_lock)
+/*
+ * Age the table until it has no more to ask, or @questions are full: then there may be more, and
+ * the next turn passes over those that were asked in this one. Return: how many questions to ask.
+ */
+static unsigned int age_table_locked(uint64_t now, struct frame_queue *failed,
+                                     struct arp_question *questions) __must_hold(arp_lock)
 {
     unsigned int asked = 0;
     struct arp_entry *entry;
 
-    list_for_each_entry_safe(entry, bucket, node) {
-        switch (age_locked(entry, now)) {
-        case ARP_KEEP:
-            break;
-        case ARP_ASK_AGAIN:
-            if (asked == ARP_QUESTIONS_PER_TURN)
-                break; /* asked next second: the try is lost, no more */
+    list_for_each_entry_safe(entry, &entries, all_node) {
+        enum arp_action action = age_locked(entry, now);
+
+        if (action == ARP_ASK_AGAIN) {
             questions[asked] = (struct arp_question){
                 entry->netdev, entry->address, entry->state != ARP_INCOMPLETE, { 0 }
             };
-            memcpy(questions[asked++].mac, entry->mac, MAC_SIZE);
-            break;
-        case ARP_END:
+            memcpy(questions[asked].mac, entry->mac, MAC_SIZE);
+            if (++asked == ARP_QUESTIONS_PER_TURN)
+                break;
+        } else if (action == ARP_END) {
             if (entry->tries > 0)
                 count(ARP_TIMEOUTS);
             destroy_locked(entry, failed);
-            break;
         }
     }
     return asked;
@@ -510,20 +515,19 @@ static void arp_timer_expired(struct timer *timer)
     uint64_t now = clock_now_ns();
     struct frame_queue failed;
     struct frame *frame;
+    unsigned int asked;
     irqflags_t flags;
 
     (void)timer;
     frame_queue_init(&failed);
-    for (unsigned int i = 0; i < ARP_BUCKETS; i++) {
-        unsigned int asked;
-
+    do {
         flags = spin_lock_irqsave(&arp_lock);
-        asked = age_bucket_locked(&buckets[i], now, &failed, questions);
+        asked = age_table_locked(now, &failed, questions);
         spin_unlock_irqrestore(&arp_lock, flags);
         for (unsigned int q = 0; q < asked; q++)
             ask(questions[q].netdev, questions[q].address,
                 questions[q].is_unicast ? questions[q].mac : NULL);
-    }
+    } while (asked == ARP_QUESTIONS_PER_TURN);
     flags = spin_lock_irqsave(&arp_lock);
     is_timer_armed = false;
     if (entry_count > 0)
@@ -577,15 +581,12 @@ void arp_flush(struct netdev *netdev)
 {
     irqflags_t flags = spin_lock_irqsave(&arp_lock);
     struct frame_queue pending;
+    struct arp_entry *entry;
 
     frame_queue_init(&pending);
-    for (unsigned int i = 0; i < ARP_BUCKETS; i++) {
-        struct arp_entry *entry;
-
-        list_for_each_entry_safe(entry, &buckets[i], node) {
-            if (!netdev || entry->netdev == netdev)
-                destroy_locked(entry, &pending);
-        }
+    list_for_each_entry_safe(entry, &entries, all_node) {
+        if (!netdev || entry->netdev == netdev)
+            destroy_locked(entry, &pending);
     }
     spin_unlock_irqrestore(&arp_lock, flags);
     frame_queue_purge(&pending);
@@ -597,15 +598,12 @@ bool arp_get(unsigned int index, struct arp_entry_info *info)
 {
     irqflags_t flags = spin_lock_irqsave(&arp_lock);
     struct arp_entry *found = NULL;
+    struct arp_entry *entry;
 
-    for (unsigned int i = 0; i < ARP_BUCKETS && !found; i++) {
-        struct arp_entry *entry;
-
-        list_for_each_entry(entry, &buckets[i], node) {
-            if (index-- == 0) {
-                found = entry;
-                break;
-            }
+    list_for_each_entry(entry, &entries, all_node) {
+        if (index-- == 0) {
+            found = entry;
+            break;
         }
     }
     if (found) {

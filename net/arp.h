@@ -2,8 +2,8 @@
  * Address resolution (RFC 826, RFC 5227): which link address an IPv4 neighbour has.
  *
  * An entry is made only by our own question, or by a request addressed to us; what arrives unasked
- * never creates one and never changes one that is fresh. At most ARP_ENTRIES_MAX entries, and
- * ARP_PENDING_MAX frames wait for each answer; what has to go is counted.
+ * never creates one and never changes one. At most ARP_ENTRIES_MAX entries, of which requests to us
+ * may fill three quarters, and ARP_PENDING_MAX frames wait for each answer; what has to go is counted.
  */
 #pragma once
 
