@@ -3,7 +3,8 @@
  *
  * An entry is made only by our own question, or by a request addressed to us; what arrives unasked
  * never creates one and never changes one. At most ARP_ENTRIES_MAX entries, of which requests to us
- * may fill three quarters, and ARP_PENDING_MAX frames wait for each answer; what has to go is counted.
+ * may fill three quarters, and ARP_PENDING_MAX frames wait for each answer; what has to go is
+ * counted.
  */
 #pragma once
 

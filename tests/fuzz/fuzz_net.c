@@ -140,6 +140,14 @@ static int serve(void *arg)
     return 0;
 }
 
+/* Long enough for fragments; and for what TCP gives up after minutes only where there is such. */
+static void let_all_end(void)
+{
+    host_advance_ns(60 * NS_PER_S);
+    for (unsigned int i = 0; i < 34 && tcp_connection_count() > 0; i++)
+        host_advance_ns(10 * NS_PER_S);
+}
+
 static int run(void *arg)
 {
     const struct socket_address tcp_local = { .port = 80 }, udp_local = { .port = 53 };
@@ -169,7 +177,7 @@ static int run(void *arg)
     if (task_join(server, &status, DEADLINE_NEVER))
         host_fail("join");
     socket_close(listener);
-    host_advance_ns(400 * NS_PER_S);
+    let_all_end();
     netdev_unregister(&device);
     host_advance_ns(2 * NS_PER_S);
     if (tcp_connection_count() || tcp_memory_bytes())
