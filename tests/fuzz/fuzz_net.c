@@ -28,6 +28,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define OWN  IPV4(10, 1, 0, 1)
 #define PEER IPV4(10, 1, 0, 2)
 
+/* An input of 4 KiB may let half a day go by. */
+#define INPUT_TIME_LIMIT_NS (10 * 24 * 3600 * NS_PER_S)
+
 static struct netdev device;
 static struct frame *waiting;
 static uint32_t their_next, our_next;
@@ -196,6 +199,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         init_run_level(INIT_BUS);
     }
     our_next = their_next = 0;
+    host_set_time_limit(deadline_after_ns(INPUT_TIME_LIMIT_NS));
     host_run(run, &input);
     return 0;
 }

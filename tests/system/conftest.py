@@ -7,6 +7,8 @@
     start    the same, but returns at once: for guests that are not to reach a prompt
 
 Guests end with the test. Those of a failed test are reported: the QEMU command and the serial log.
+What each guest has sent is looked at by tshark then (nos.capture): a bad checksum or a malformed
+packet fails the test.
 """
 import pathlib
 import sys
@@ -46,6 +48,8 @@ def start(request, tmp_path):
     yield start_guest
     for guest in guests:
         guest.kill()
+    complaints = [line for guest in guests for line in guest.complaints()]
+    assert not complaints, "the guest sent:\n" + "\n".join(complaints[:20])
 
 
 @pytest.fixture
@@ -62,7 +66,7 @@ def boot(start):
 
 @pytest.fixture
 def networks_of_test(request, tmp_path, start):
-    """Make networks; they outlive the guests of the test, and their captures are checked then."""
+    """Make networks; they outlive the guests of the test."""
     reason = networks.why_not()
     if reason:
         pytest.skip(reason)
@@ -75,11 +79,8 @@ def networks_of_test(request, tmp_path, start):
     yield make
     for guest in request.node.stash.get(GUESTS, []):
         guest.kill()
-    complaints = []
     for network in made:
         network.close()
-        complaints += network.complaints()
-    assert not complaints, "the guest sent:\n" + "\n".join(complaints[:20])
 
 
 @pytest.fixture

@@ -3,6 +3,9 @@ import socket
 
 import pytest
 
+from nos import capture
+from nos.network import MAC_PREFIX
+
 PING = ("ping", "-q", "-i", "0.002", "-w", "20")
 
 SHAPES = {
@@ -48,11 +51,19 @@ def test_two_queue_pairs(network, boot):
     network.run("ip", "tuntap", "add", "tap0", "mode", "tap", "multi_queue")
     network.run("ip", "link", "set", "tap0", "up")
     network.run("ip", "addr", "add", f"{network.host}/24", "dev", "tap0")
-    guest = boot(prefix=network.prefix, cpus=2, append=network.static(), 
-                 devices=network.nic(queues=2, offload=True, capture=False))
+    frames = network.folder / "tap0.pcap"
+    recorder = network.record(frames, f"{MAC_PREFIX}00")
+    guest = boot(prefix=network.prefix, cpus=2, append=network.static(),
+                 devices=network.nic(queues=2, offload=True))
     ping(network, 200, 1000)
     interrupts = guest.run("irqstat")
     assert "rx0" in interrupts and "rx1" in interrupts
+    for _ in range(20):  # dumpcap writes by and by
+        if frames.stat().st_size > 100 * 1000:
+            break
+        ping(network, 200, 1000)
+    network.stop(recorder)
+    assert frames.stat().st_size > 100 * 1000 and not capture.judge(frames, True)
 
 
 def test_host_mtu(networks_of_test, boot):
@@ -85,7 +96,7 @@ def test_multicast_burst_at_start(network, start):
 
 
 def test_link_down_and_up(network, boot):
-    guest = boot(prefix=network.prefix, append=network.static(), devices=network.nic(capture=False))
+    guest = boot(prefix=network.prefix, append=network.static(), devices=network.nic())
     ping(network, 5, 56)
     guest.qmp.monitor("set_link net0 off")
     assert "link down" in guest.run("dmesg link")
@@ -95,6 +106,6 @@ def test_link_down_and_up(network, boot):
 
 
 def test_ten_thousand_pings(network, boot):
-    boot(prefix=network.prefix, cpus=2, append=network.static(), devices=network.nic(capture=False))
+    boot(prefix=network.prefix, cpus=2, append=network.static(), devices=network.nic())
     output = network.run("ping", "-q", "-i", "0.002", "-c", "10000", "-w", "100", network.guest)
     assert "10000 received" in output and "duplicates" not in output, output

@@ -48,7 +48,7 @@ def end_serving(guest):
 def linux(network, boot):
     """(guest, network) with offloads, on a tap of a Linux host."""
     guest = boot(prefix=network.prefix, cpus=2, append=network.static("udpshell=9000"),
-                 devices=network.nic(offload=True, capture=False))
+                 devices=network.nic(offload=True))
     return guest, network
 
 

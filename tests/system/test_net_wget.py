@@ -29,7 +29,7 @@ def web(network, boot):
     """A guest beside an nginx: (guest, the folder it serves)."""
     root = network.nginx()
     guest = boot(prefix=network.prefix, cpus=2, append=network.static("udpshell=9000"),
-                 devices=network.nic(offload=True, capture=False))
+                 devices=network.nic(offload=True))
     return guest, root
 
 
@@ -37,7 +37,7 @@ def web(network, boot):
 def test_sizes(network, boot, offload):
     root = network.nginx()
     guest = boot(prefix=network.prefix, cpus=2, append=network.static(),
-                 devices=network.nic(offload=offload, capture=False))
+                 devices=network.nic(offload=offload))
     for size in SIZES:
         data, digest = body(size, size)
         (root / "file").write_bytes(data)

@@ -16,6 +16,7 @@ import time
 import pexpect
 import pexpect.fdpexpect
 
+from nos import capture
 from nos.machine import Machine
 from nos.qmp import Qmp
 
@@ -58,10 +59,12 @@ class Guest:
         self.machine = Machine(**options)
         self.folder = pathlib.Path(folder).absolute()  # QEMU's own: sockets there have short names
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._captures = capture.of(self.machine.devices, self.folder)
         self._serial, serial_far = socket.socketpair()
         hold_much(serial_far)
         qmp_near, qmp_far = socket.socketpair()
-        self.command = [*prefix, *self.machine.command(self.folder, serial_far.fileno(), qmp_far.fileno())]
+        self.command = [*prefix, *self.machine.command(self.folder, serial_far.fileno(), qmp_far.fileno()),
+                        *(word for one in self._captures for word in one.options())]
         self._messages = open(self.folder / "qemu.log", "wb")
         self.started = time.monotonic()
         self.process = subprocess.Popen(
@@ -192,6 +195,12 @@ class Guest:
         self._log.close()
         self._messages.close()
         self._serial.close()
+        for one in self._captures:
+            one.close()
+
+    def complaints(self):
+        """What tshark finds wrong with what this guest sent; it must have been killed or have ended."""
+        return [line for one in self._captures for line in one.complaints()]
 
     def report(self):
         """What a failed test shows of this guest."""

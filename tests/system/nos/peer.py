@@ -45,10 +45,9 @@ class Wire:
         return ["-netdev", f"dgram,id=net0,local.type=unix,local.path={self.far},"
                            f"remote.type=unix,remote.path={self.near}"]
 
-    def nic(self, capture=None, transport="pci", **properties):
+    def nic(self, transport="pci", **properties):
         words = "".join(f",{key}={value}" for key, value in {"mac": GUEST_MAC, "romfile": "", **properties}.items())
-        dump = ["-object", f"filter-dump,id=dump0,netdev=net0,file={capture}"] if capture else []
-        return [*self.netdev(), "-device", f"virtio-net-{transport},netdev=net0{words}", *dump]
+        return [*self.netdev(), "-device", f"virtio-net-{transport},netdev=net0{words}"]
 
     def send_bytes(self, frame):
         """False when QEMU is not there (yet, or any more)."""
