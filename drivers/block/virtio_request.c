@@ -272,6 +272,8 @@ static int create_virtqs(struct request_device *device, const struct virtq_spec 
         specs[i] = (struct virtq_spec){ .name = device->queues[i - first]->name,
                                         .callback = queue_isr,
                                         .ignores_length = true,
+                                        .has_cpu = device->queue_count > 1,
+                                        .cpu = i - first,
                                         .context = device->queues[i - first] };
     int error = virtio_queues_create(device->virtio, specs, count);
     kfree(specs);

@@ -4,7 +4,8 @@
  * A queue is a virtqueue, a lock, and slots: memory for what the device reads and writes besides
  * the data, one for each request that the ring can hold. Submitters take the lock, and so does the
  * poll that runs in SOFTIRQ_BLOCK after the interrupt. A device has as many queues as there are
- * CPUs to use them; a request goes to queue CPU mod queues.
+ * CPUs to use them; a request goes to queue CPU mod queues. Queue i interrupts CPU i, so that what
+ * is sent from a completion stays on its queue and its CPU.
  */
 #pragma once
 

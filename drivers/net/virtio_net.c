@@ -160,10 +160,13 @@ static int create_queues(struct virtio_net *net)
         specs[i] = (struct virtq_spec){ .name = "virtio_net unused", .max_size = 16 };
     for (unsigned int i = 0; i < net->pair_count; i++) {
         struct net_pair *pair = net->pairs[i];
-        specs[2 * i] =
-            (struct virtq_spec){ .name = pair->rx.name, .callback = net_rx_isr, .context = pair };
-        specs[2 * i + 1] =
-            (struct virtq_spec){ .name = pair->tx.name, .callback = net_tx_isr, .context = pair };
+        struct virtq_spec spec = { .context = pair, .has_cpu = net->pair_count > 1, .cpu = i };
+        specs[2 * i] = spec;
+        specs[2 * i].name = pair->rx.name;
+        specs[2 * i].callback = net_rx_isr;
+        specs[2 * i + 1] = spec;
+        specs[2 * i + 1].name = pair->tx.name;
+        specs[2 * i + 1].callback = net_tx_isr;
     }
     if (has_control)
         specs[count - 1] = (struct virtq_spec){ .name = "virtio_net control",

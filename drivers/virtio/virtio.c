@@ -7,6 +7,8 @@
  */
 #include "drivers/virtio/virtio.h"
 
+#include "arch/cpu.h"
+#include "kernel/irq/irq.h"
 #include "kernel/log.h"
 #include "kernel/time/clock.h"
 #include "lib/errno.h"
@@ -141,6 +143,7 @@ static int create_queue(struct virtio_device *device, const struct virtq_spec *s
     vq->callback = spec->callback;
     vq->context = spec->context;
     vq->ignores_length = spec->ignores_length;
+    vq->cpu = spec->has_cpu && cpu_is_online(spec->cpu) ? spec->cpu : IRQ_ANY_CPU;
     device->queues[index] = vq;
     return 0;
 }

@@ -117,6 +117,8 @@ struct virtq_spec {
     void (*callback)(struct virtq *vq); /* Context: ISR; NULL: never interrupts */
     void *context;
     uint16_t max_size;   /* 0: as large as the device offers, up to 1024 */
+    bool has_cpu;        /* interrupt @cpu, if it is online and there is a vector per queue; */
+    unsigned int cpu;    /* otherwise queues are spread over the CPUs */
     bool ignores_length; /* see struct virtq */
 };
 

@@ -63,7 +63,7 @@ static int request_queue_vectors(struct virtio_pci *vp, unsigned int count)
     for (unsigned int i = 0; i < count; i++) {
         struct virtq *vq = device->queues[i];
         int error = vq->callback ? pci_msix_request(vp->pci, VECTOR_FIRST_QUEUE + i, vq->name,
-                                                    IRQ_ANY_CPU, queue_vector_isr, vq)
+                                                    vq->cpu, queue_vector_isr, vq)
                                  : 0;
         if (error)
             return error;

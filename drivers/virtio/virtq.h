@@ -66,6 +66,7 @@ struct virtq {
      * what it has read to what it has written.
      */
     bool ignores_length;
+    unsigned int cpu;                   /* to interrupt, or IRQ_ANY_CPU */
     const char *name;                   /* for irqstat */
     void (*callback)(struct virtq *vq); /* buffers were used. Context: ISR; NULL: none */
     void *context;                      /* the driver's */

@@ -73,8 +73,12 @@ bool idle_mask_clear(unsigned int cpu)
 /* The bit is cleared first: a CPU that stops polling looks at it again before it halts. */
 static void wake_idle_cpu(unsigned int cpu)
 {
-    if (idle_mask_clear(cpu) &&
-        !__atomic_load_n(&per_cpu_ptr(run_queue, cpu)->is_polling, __ATOMIC_SEQ_CST))
+    struct run_queue *queue = per_cpu_ptr(run_queue, cpu);
+
+    if (!idle_mask_clear(cpu))
+        return;
+    WRITE_ONCE(queue->is_given_work, true);
+    if (!__atomic_load_n(&queue->is_polling, __ATOMIC_SEQ_CST))
         smp_send_ipi(cpu, IPI_RESCHEDULE);
 }
 

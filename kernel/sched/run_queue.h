@@ -23,6 +23,7 @@ struct run_queue {
     uint64_t online_since_ns; /* const */
     uint64_t poll_ns;         /* how long to poll before the next halt; own CPU */
     bool is_polling;          /* atomic: idle, but sees new tasks without an interrupt */
+    bool is_given_work;       /* another CPU ended the idleness; a hint, set by that CPU */
     unsigned int refused;     /* slices over in a row without a switch; own CPU */
     uint64_t last_switch_ns;  /* own CPU; read by others for the watchdog */
 };

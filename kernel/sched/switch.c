@@ -201,9 +201,11 @@ void sched_ipi_isr(void)
 }
 
 /*
- * Halting and being woken costs tens of microseconds where CPUs are virtual. So a CPU whose idle
- * times are short polls for a little before it halts; one whose idle times are long, or whose host
- * is too busy to run it at once, does not.
+ * Halting and being woken costs tens of microseconds where CPUs are virtual. So a CPU to which
+ * others soon give work polls for a little before it halts; one that waits for long, or for
+ * a device, does not: a device's interrupt ends the halt, and where CPUs are virtual the device is
+ * a thread of the host, which polling keeps from running. (Under QEMU's emulator each cpu_relax()
+ * even takes the lock that all devices need.)
  */
 #define POLL_NS_MAX (100 * NS_PER_US)
 #define POLL_NS_MIN (10 * NS_PER_US)
@@ -227,7 +229,7 @@ static void poll_for_work(struct run_queue *queue, unsigned int cpu, uint64_t st
 
 static void learn_from_idle_time(struct run_queue *queue, uint64_t idle_ns)
 {
-    if (idle_ns < POLL_NS_MAX && cpu_online_count() > 1)
+    if (READ_ONCE(queue->is_given_work) && idle_ns < POLL_NS_MAX)
         queue->poll_ns = POLL_NS_MAX;
     else
         queue->poll_ns = queue->poll_ns / 2 < POLL_NS_MIN ? 0 : queue->poll_ns / 2;
@@ -238,6 +240,7 @@ static void idle_until_work(struct run_queue *queue, unsigned int cpu)
 {
     uint64_t start = clock_now_ns();
 
+    WRITE_ONCE(queue->is_given_work, false);
     idle_mask_set(cpu);
     atomic_fence(); /* pairs with the one in enqueue() */
     if (queue->poll_ns > 0 && !has_work(queue, cpu))
