@@ -252,13 +252,20 @@ const char *http_status_text(unsigned int status)
         { 405, "Method Not Allowed" },
         { 408, "Request Timeout" },
         { 410, "Gone" },
+        { 411, "Length Required" },
+        { 412, "Precondition Failed" },
+        { 413, "Content Too Large" },
         { 414, "URI Too Long" },
+        { 416, "Range Not Satisfiable" },
+        { 417, "Expectation Failed" },
         { 429, "Too Many Requests" },
+        { 431, "Request Header Fields Too Large" },
         { 500, "Internal Server Error" },
         { 501, "Not Implemented" },
         { 502, "Bad Gateway" },
         { 503, "Service Unavailable" },
         { 504, "Gateway Timeout" },
+        { 505, "HTTP Version Not Supported" },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
