@@ -25,10 +25,10 @@ accelerator_options() {
     fi
 }
 
-# free_udp_port FROM - print the first UDP port from there on that nobody here listens on.
-free_udp_port() {
-    port=$1
-    while grep -qi ":$(printf '%04X' "$port") " /proc/net/udp; do
+# free_port udp|tcp FROM - print the first port from there on that nobody here listens on.
+free_port() {
+    port=$2
+    while cat "/proc/net/$1" "/proc/net/${1}6" 2>/dev/null | grep -qi ":$(printf "%04X" "$port") "; do
         port=$((port + 1))
     done
     echo "$port"
