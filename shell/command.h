@@ -55,10 +55,12 @@ void shell_error(struct shell *shell, const char *format, ...) __printf_format(2
 void shell_progress(struct shell *shell, const char *format, ...) __printf_format(2, 3);
 
 /**
- * shell_read() - bytes typed by the user (or piped in), for commands such as nc
- * Return: count > 0; 0 at end of input (Ctrl-D); -ETIMEDOUT; -ECANCELED.
+ * shell_read() - bytes typed by the user, or of the file after <, for commands such as nc
+ * Return: count > 0; 0 at end of input (Ctrl-D); -ETIMEDOUT; -ECANCELED; an error of the file.
  */
 int shell_read(struct shell *shell, char *buffer, size_t size, uint64_t deadline_ns);
+/** shell_reads_file() - does shell_read() read a file, which ends by itself, and not a person? */
+bool shell_reads_file(struct shell *shell);
 
 /**
  * shell_take_interrupt() - for a command that Ctrl-C ends, and not in vain: one that has something

@@ -26,7 +26,7 @@ static size_t word_start(const char *line, size_t cursor)
     size_t start = cursor;
 
     while (start > 0 && !is_space(line[start - 1]) && line[start - 1] != ';' &&
-           line[start - 1] != '>')
+           line[start - 1] != '>' && line[start - 1] != '<')
         start--;
     return start;
 }

@@ -1,5 +1,5 @@
 /*
- * Running lines: commands found by name, output redirected, statuses kept.
+ * Running lines: commands found by name, input and output redirected, statuses kept.
  */
 #include "shell/shell_internal.h"
 
@@ -76,6 +76,39 @@ static int open_redirection(struct shell *shell, const struct shell_words *words
     return error;
 }
 
+struct source {
+    const struct shell_files *files;
+    void *file;
+    uint64_t offset;
+};
+
+static void swap_source(struct shell *shell, struct source *other)
+{
+    struct source current = { shell->source_files, shell->source_file, shell->source_offset };
+
+    shell->source_files = other->files;
+    shell->source_file = other->file;
+    shell->source_offset = other->offset;
+    *other = current;
+}
+
+static int open_source(struct shell *shell, const struct shell_words *words, struct source *source)
+{
+    const struct shell_files *files = shell_files();
+
+    *source = (struct source){ .files = files };
+    if (!files) {
+        shell_error(shell, "cannot redirect: there is no file system");
+        return -ENOSYS;
+    }
+    char *path = shell_absolute_path(shell, words->source);
+    int error = path ? files->open_source(path, &source->file) : -ENOMEM;
+    kfree(path);
+    if (error)
+        shell_error(shell, "cannot open %s: %s", words->source, errno_text(error));
+    return error;
+}
+
 /* ---- commands ------------------------------------------------------------------------------ */
 
 static int run_command(struct shell *shell, struct shell_words *words)
@@ -96,7 +129,7 @@ static int run_command(struct shell *shell, struct shell_words *words)
     return status;
 }
 
-static int run_redirected(struct shell *shell, struct shell_words *words)
+static int run_to_file(struct shell *shell, struct shell_words *words)
 {
     struct redirection redirection;
     int status = open_redirection(shell, words, &redirection);
@@ -114,13 +147,32 @@ static int run_redirected(struct shell *shell, struct shell_words *words)
     return status ? status : error;
 }
 
+static int run_redirected(struct shell *shell, struct shell_words *words)
+{
+    return words->redirect ? run_to_file(shell, words) : run_command(shell, words);
+}
+
+static int run_from_source(struct shell *shell, struct shell_words *words)
+{
+    struct source source;
+    int status = open_source(shell, words, &source);
+
+    if (status)
+        return status;
+    swap_source(shell, &source);
+    status = run_redirected(shell, words);
+    swap_source(shell, &source);
+    (void)source.files->close(source.file);
+    return status;
+}
+
 static int run_words(struct shell *shell, struct shell_words *words)
 {
     const char *outer = shell->command;
     int status;
 
     shell->command = words->argv[0];
-    status = words->redirect ? run_redirected(shell, words) : run_command(shell, words);
+    status = words->source ? run_from_source(shell, words) : run_redirected(shell, words);
     shell->command = outer;
     if (atomic_load_relaxed(&shell->is_interrupted))
         status = -ECANCELED;

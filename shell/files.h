@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/registry.h"
 
@@ -13,6 +14,10 @@ struct shell_files {
     /* Opens @path, absolute, for writing: created if need be, emptied unless @append. 0 or -errno.
      */
     int (*open)(const char *path, bool append, void **file);
+    /* Opens @path, absolute, for reading. 0 or -errno. */
+    int (*open_source)(const char *path, void **file);
+    /* Up to @size bytes from @offset on; *@done is 0 at the end. 0 or -errno. May sleep. */
+    int (*read)(void *file, char *buffer, size_t size, uint64_t offset, size_t *done);
     /* Writes all of it. 0 or -errno. May sleep. */
     int (*write)(void *file, const char *data, size_t length);
     /* The handle is gone in any case. 0 or the first error that had not been reported. */

@@ -17,6 +17,28 @@ static int files_open(const char *path, bool append, void **result)
     return error;
 }
 
+static int files_open_source(const char *path, void **result)
+{
+    struct vfs_stat stat;
+    struct file *file;
+    int error = vfs_open(path, VFS_READ, &file);
+
+    if (error)
+        return error;
+    vfs_file_stat(file, &stat);
+    if (stat.type == VNODE_DIRECTORY) {
+        vfs_close(file);
+        return -EISDIR;
+    }
+    *result = file;
+    return 0;
+}
+
+static int files_read(void *file, char *buffer, size_t size, uint64_t offset, size_t *done)
+{
+    return vfs_read(file, buffer, size, offset, done);
+}
+
 /* Always opened to append or empty, so the end is where to go on. */
 static int files_write(void *file, const char *data, size_t length)
 {
@@ -78,6 +100,8 @@ static int files_list(const char *path,
 }
 
 SHELL_FILES(vfs_shell_files, { .open = files_open,
+                               .open_source = files_open_source,
+                               .read = files_read,
                                .write = files_write,
                                .close = files_close,
                                .check_directory = files_check_directory,

@@ -8,6 +8,7 @@
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 #include "mm/vm.h"
+#include "shell/files.h"
 
 #define CTRL_C 3
 #define CHUNK  64
@@ -166,10 +167,29 @@ static int edit_command_line(struct shell *shell, uint64_t deadline_ns)
     return 1;
 }
 
+bool shell_reads_file(struct shell *shell)
+{
+    return shell->source_files != NULL;
+}
+
+static int read_source(struct shell *shell, char *buffer, size_t size)
+{
+    size_t done = 0;
+    int error =
+        shell->source_files->read(shell->source_file, buffer, size, shell->source_offset, &done);
+
+    if (error)
+        return error;
+    shell->source_offset += done;
+    return (int)done;
+}
+
 int shell_read(struct shell *shell, char *buffer, size_t size, uint64_t deadline_ns)
 {
     struct shell_input *input = shell->input;
 
+    if (shell->source_files)
+        return read_source(shell, buffer, size);
     if (!input)
         return 0;
     if (input->command_ready == 0) {

@@ -19,7 +19,7 @@ struct scanner {
 
 static bool ends_word(char c)
 {
-    return c == '\0' || c == ';' || c == '>' || is_space(c);
+    return c == '\0' || c == ';' || c == '>' || c == '<' || is_space(c);
 }
 
 static void put(struct scanner *s, char c)
@@ -110,6 +110,16 @@ static void skip_blanks(struct scanner *s)
         s->from++;
 }
 
+static char *scan_file_name(struct scanner *s, const char *what_is_missing)
+{
+    skip_blanks(s);
+    if (ends_word(*s->from)) {
+        s->error = what_is_missing;
+        return NULL;
+    }
+    return scan_word(s);
+}
+
 /* At a '>': takes it, a second one, and the file's name. */
 static void scan_redirect(struct scanner *s, struct shell_words *words)
 {
@@ -121,12 +131,18 @@ static void scan_redirect(struct scanner *s, struct shell_words *words)
     words->is_append = *s->from == '>';
     if (words->is_append)
         s->from++;
-    skip_blanks(s);
-    if (ends_word(*s->from)) {
-        s->error = "a file name must follow >";
+    words->redirect = scan_file_name(s, "a file name must follow >");
+}
+
+/* At a '<': takes it and the file's name. */
+static void scan_source(struct scanner *s, struct shell_words *words)
+{
+    if (words->source) {
+        s->error = "more than one < in a command";
         return;
     }
-    words->redirect = scan_word(s);
+    s->from++;
+    words->source = scan_file_name(s, "a file name must follow <");
 }
 
 static void add_word(struct scanner *s, struct shell_words *words)
@@ -149,6 +165,7 @@ int lexer_next(const char **cursor, char *storage, int status, struct shell_word
     words->argc = 0;
     words->redirect = NULL;
     words->is_append = false;
+    words->source = NULL;
     skip_blanks(&s);
     if (*s.from == '\0')
         return 0;
@@ -156,6 +173,8 @@ int lexer_next(const char **cursor, char *storage, int status, struct shell_word
     while (!s.error && *s.from != ';' && *s.from != '\0') {
         if (*s.from == '>') {
             scan_redirect(&s, words);
+        } else if (*s.from == '<') {
+            scan_source(&s, words);
         } else if (*s.from == '#') {
             s.from += strlen(s.from);
         } else {
@@ -163,8 +182,8 @@ int lexer_next(const char **cursor, char *storage, int status, struct shell_word
         }
         skip_blanks(&s);
     }
-    if (!s.error && words->argc == 0 && words->redirect)
-        s.error = "a command must stand with >";
+    if (!s.error && words->argc == 0 && (words->redirect || words->source))
+        s.error = words->redirect ? "a command must stand with >" : "a command must stand with <";
     if (s.error) {
         *error = s.error;
         return -EINVAL;

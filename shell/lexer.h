@@ -3,7 +3,8 @@
  *
  *   words are separated by blanks; commands by ';'
  *   'as it is'   "with \" and \\ and $?"   \x outside quotes is x
- *   > FILE and >> FILE, anywhere in a command; # at the start of a word: the rest is a comment
+ *   > FILE, >> FILE and < FILE, anywhere in a command; # at the start of a word: the rest is a
+ * comment
  *   $? is the status of the last command
  */
 #pragma once
@@ -18,8 +19,9 @@
 struct shell_words {
     int argc;
     char *argv[SHELL_WORDS_MAX + 1]; /* ends with NULL */
-    char *redirect;                  /* NULL: none */
-    bool is_append;
+    char *redirect;                  /* > PATH; NULL: none */
+    bool is_append;                  /* >> PATH */
+    char *source;                    /* < PATH; NULL: none */
 };
 
 /**

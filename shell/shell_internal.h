@@ -56,6 +56,9 @@ struct shell {
     const struct shell_files *redirect_files; /* NULL: output goes to the user */
     void *redirect_file;
     int redirect_error;
+    const struct shell_files *source_files; /* NULL: commands read what is typed */
+    void *source_file;
+    uint64_t source_offset;
 
     struct shell_input *input; /* NULL unless interactive */
 };

@@ -55,7 +55,7 @@ static void lex(const char *line)
 
     while ((result = lexer_next(&line, storage, -125, &words, &error)) > 0) {
         check(words.argc >= 0 && words.argc <= SHELL_WORDS_MAX && words.argv[words.argc] == NULL);
-        check(words.argc > 0 || !words.redirect);
+        check(words.argc > 0 || (!words.redirect && !words.source));
         for (int i = 0; i < words.argc; i++)
             check(words.argv[i] >= storage &&
                   words.argv[i] + strlen(words.argv[i]) < storage + LEXER_STORAGE(length));

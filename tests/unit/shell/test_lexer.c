@@ -117,6 +117,12 @@ static void test_redirection(void **state)
     assert_true(words.is_append);
     expect_words("echo a>file", 2, "echo", "a");
     assert_string_equal(words.redirect, "file");
+    assert_null(words.source);
+    expect_words("nc <from host>to 5", 3, "nc", "host", "5");
+    assert_string_equal(words.source, "from");
+    assert_string_equal(words.redirect, "to");
+    expect_words("echo 'a<b' c\\<d", 3, "echo", "a<b", "c<d");
+    assert_null(words.source);
 }
 
 static void test_errors(void **state)
@@ -130,6 +136,9 @@ static void test_errors(void **state)
     expect_error("echo > ; ls", "file name");
     expect_error("echo > a > b", "more than one");
     expect_error("> file", "a command");
+    expect_error("nc <", "file name");
+    expect_error("nc < a < b", "more than one");
+    expect_error("< file", "a command");
     expect_error("dmesg | grep x", "no pipes");
 
     char many[2 * 300 + 1] = "";

@@ -116,6 +116,22 @@ static int file_open(const char *path, bool append, void **handle)
     return 0;
 }
 
+static int file_open_source(const char *path, void **handle)
+{
+    return strncmp(path, "/no/", 4) == 0 ? -ENOENT : file_open(path, true, handle);
+}
+
+static int file_read(void *handle, char *buffer, size_t size, uint64_t offset, size_t *done)
+{
+    size_t length = strlen(handle);
+
+    if (strcmp(file_path, "/bad") == 0)
+        return -EIO;
+    *done = offset < length ? MIN(size, length - (size_t)offset) : 0;
+    memcpy(buffer, (char *)handle + offset, *done);
+    return 0;
+}
+
 static int file_write(void *handle, const char *data, size_t length)
 {
     size_t used = strlen(handle);
@@ -157,6 +173,8 @@ static int check_directory(const char *path)
 }
 
 SHELL_FILES(test_files, { .open = file_open,
+                          .open_source = file_open_source,
+                          .read = file_read,
                           .write = file_write,
                           .close = file_close,
                           .check_directory = check_directory,
@@ -400,6 +418,21 @@ static void test_redirection(void **state)
     assert_int_equal(open_handles, 0);
 }
 
+static void test_input_from_a_file(void **state)
+{
+    (void)state;
+    type("echo twenty-three letters > /file\r");
+    forget_output();
+    type("copy < /file\r");
+    expect("copy < /file\n<twenty-three let><ters\n>end\n$ ");
+    type("copy < /no/file; copy < /bad\r");
+    expect("copy < /no/file; copy < /bad\ncopy: cannot open /no/file: no such file or directory\n"
+           "EIO\n$ ");
+    type("copy\rtyped\r\004"); /* the next reads what is typed again */
+    expect("copy\ntyped\n<typed\n>\nend\n$ ");
+    assert_int_equal(open_handles, 0);
+}
+
 static void test_directory(void **state)
 {
     (void)state;
@@ -527,6 +560,7 @@ UNIT_TESTS(SESSION_TEST(test_prompt_and_echo), SESSION_TEST(test_status_and_erro
            SESSION_TEST(test_ctrl_c_before_the_command_began),
            SESSION_TEST(test_commands_that_read), SESSION_TEST(test_long_lines),
            SESSION_TEST(test_pasted_lines), SESSION_TEST(test_more_than_anybody_can_keep),
-           SESSION_TEST(test_redirection), SESSION_TEST(test_directory),
-           SESSION_TEST(test_completion), UNIT_TEST(test_one_line_at_a_time),
-           UNIT_TEST(test_interrupt_from_another_task), UNIT_TEST(test_out_of_memory))
+           SESSION_TEST(test_redirection), SESSION_TEST(test_input_from_a_file),
+           SESSION_TEST(test_directory), SESSION_TEST(test_completion),
+           UNIT_TEST(test_one_line_at_a_time), UNIT_TEST(test_interrupt_from_another_task),
+           UNIT_TEST(test_out_of_memory))
