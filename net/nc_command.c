@@ -1,5 +1,5 @@
 /*
- * nc: bytes between the session and a TCP connection or UDP peer.
+ * nc: bytes between the session, or files (nc ... < FILE > FILE), and a TCP connection or UDP peer.
  *
  * Two tasks: the command's own reads the network and writes the session; a second one reads what is
  * typed and sends it, so that neither direction waits for the other.
@@ -15,11 +15,13 @@
 #include "shell/command.h"
 
 #define CONNECT_NS    (30 * NS_PER_S)
-#define NC_BUFFER     8192
+#define NC_BUFFER     32768 /* in each direction */
+#define NC_DATAGRAM   1024  /* of a file, over UDP */
 #define TYPED_POLL_NS (200 * NS_PER_MS)
 
 struct nc {
     struct shell *shell;
+    char *typed; /* NC_BUFFER bytes, the typing task's */
     struct socket *socket;
     bool is_udp;
     atomic_bool is_over;        /* the network side has ended: the typing task stops */
@@ -34,23 +36,33 @@ static int send_typed(struct nc *nc, const char *text, size_t length)
     return atomic_load(&nc->has_peer) ? socket_send_to(nc->socket, text, length, &nc->peer) : 0;
 }
 
+/* The end of what there is to send, or @error of its file: then nothing is waited for. */
+static int end_of_input(struct nc *nc, int error)
+{
+    int shutdown_error = 0;
+
+    if (error == -ECANCELED)
+        return error;
+    if (error || !nc->is_udp)
+        shutdown_error =
+            socket_shutdown(nc->socket, error ? SOCKET_SHUTDOWN_BOTH : SOCKET_SHUTDOWN_WRITE);
+    return error ? error : shutdown_error;
+}
+
 static int typing_task(void *arg)
 {
     struct nc *nc = arg;
-    char text[256];
+    size_t size = nc->is_udp ? NC_DATAGRAM : NC_BUFFER;
     int error = 0;
 
     while (!error && !atomic_load(&nc->is_over)) {
-        int length = shell_read(nc->shell, text, sizeof(text), deadline_after_ns(TYPED_POLL_NS));
+        int length = shell_read(nc->shell, nc->typed, size, deadline_after_ns(TYPED_POLL_NS));
 
         if (length == -ETIMEDOUT)
             continue;
-        if (length <= 0) {
-            if (length == 0 && !nc->is_udp) /* Ctrl-D: our direction ends */
-                error = socket_shutdown(nc->socket, SOCKET_SHUTDOWN_WRITE);
-            break;
-        }
-        error = send_typed(nc, text, (size_t)length);
+        if (length <= 0) /* Ctrl-D, or the file's end */
+            return end_of_input(nc, length);
+        error = send_typed(nc, nc->typed, (size_t)length);
     }
     return error;
 }
@@ -73,24 +85,37 @@ static int receive_all(struct nc *nc, char *buffer)
     }
 }
 
+static void stop_typing(struct nc *nc, struct task *typing)
+{
+    atomic_store(&nc->is_over, true);
+    task_cancel(typing);
+}
+
+/*
+ * Until the peer has said all, and a file that is sent has an end: what a person would have typed
+ * yet is not waited for.
+ */
 static int converse(struct nc *nc)
 {
-    char *buffer = kmalloc(NC_BUFFER);
+    char *buffer = kmalloc(2 * NC_BUFFER);
     struct task *typing;
-    int error, status;
+    int error, status = 0;
 
     if (!buffer)
         return -ENOMEM;
+    nc->typed = buffer + NC_BUFFER;
     error = task_create("nc", typing_task, nc, &typing);
     if (!error) {
         error = receive_all(nc, buffer);
-        atomic_store(&nc->is_over, true);
-        task_cancel(typing);
-        while (task_join(typing, &status, DEADLINE_NEVER) == -ECANCELED)
+        if (error || !shell_reads_file(nc->shell))
+            stop_typing(nc, typing);
+        while (task_join(typing, &status, DEADLINE_NEVER) == -ECANCELED) {
             task_clear_cancel(task_current());
+            stop_typing(nc, typing);
+        }
     }
     kfree(buffer);
-    return error;
+    return error || status == -ECANCELED ? error : status;
 }
 
 /* Wait for one connection, and make it the socket. */
@@ -171,5 +196,6 @@ static int nc_command(struct shell *shell, int argc, char **argv)
     return nc_run(shell, is_listening ? NULL : argv[i], port, is_udp);
 }
 SHELL_COMMAND(nc, "nc [-u] HOST PORT | nc [-u] -l PORT",
-              "connect to a port, or wait for a connection, and pass bytes both ways", nc_command,
-              CMD_NORMAL);
+              "connect to a port, or wait for a connection, and pass bytes both ways\n"
+              "Files travel by nc ... < FILE and nc ... > FILE.",
+              nc_command, CMD_NORMAL);
