@@ -16,6 +16,7 @@
 #include "kernel/sched/task.h"
 #include "kernel/symbols.h"
 #include "kernel/time/clock.h"
+#include "kernel/watchdog.h"
 #include "lib/atomic.h"
 #include "lib/printf.h"
 #include "lib/string.h"
@@ -71,7 +72,8 @@ static bool is_withdrawn(void)
 
 void nmi_handler(const struct cpu_registers *registers)
 {
-    if (panic_stop_if_asked(registers) || answer_request(registers) || is_withdrawn())
+    if (panic_stop_if_asked(registers) || answer_request(registers) || watchdog_nmi(registers) ||
+        is_withdrawn())
         return;
 
     struct crash_registers kept;

@@ -74,8 +74,10 @@ bool panic_stop_if_asked(const struct cpu_registers *registers)
 {
     struct crash_registers kept;
 
-    if (!atomic_load_acquire(&stop_all) || atomic_load(&reporting_cpu) == cpu_current())
+    if (!atomic_load_acquire(&stop_all))
         return false;
+    if (atomic_load(&reporting_cpu) == cpu_current())
+        return true;
     crash_registers_keep(&kept, registers);
     stop_here(&kept);
 }

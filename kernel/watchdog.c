@@ -5,10 +5,16 @@
  * late may mean no more than that an emulator did not run that CPU; so it is sent an NMI. One that
  * answers, three times running, from code with interrupts off, is stuck, and the kernel ends with a
  * panic, whose report has its backtrace. One that answers with interrupts on has a task that holds
- * off preemption, or softirqs without end: that is named in the log, once. One CPU alone cannot see
- * itself: a deadlocked spinlock is found by its own count (kernel/sync/spinlock.c).
+ * off preemption, or softirqs without end: that is named in the log, once.
+ *
+ * The boot CPU, which may be the only one, also sets an alarm with each beat, where the machine has
+ * a timer that makes NMIs: it goes off when the beats end.
  */
+#include "kernel/watchdog.h"
+
 #include "arch/cpu.h"
+#include "arch/crash.h"
+#include "arch/nmi_timer.h"
 #include "arch/percpu.h"
 #include "kernel/backtrace.h"
 #include "kernel/init.h"
@@ -26,6 +32,9 @@
 #define SOFT_LATE_NS    (10 * NS_PER_S)
 #define STRIKES_MAX     3
 
+#define ALARM_NS       (8 * NS_PER_S) /* later than the other CPUs, who can tell more */
+#define ALARM_AGAIN_NS (1 * NS_PER_S)
+
 struct watchdog {
     struct timer timer;
     uint64_t beat_ns; /* atomic; written by this CPU, read by the one that watches it */
@@ -37,6 +46,14 @@ struct watchdog {
     uint64_t soft_lockups;
 };
 static DEFINE_PER_CPU(struct watchdog, watchdog);
+
+/* The boot CPU's alarm. Touched by that CPU only, from its timer and from NMIs. */
+static struct {
+    bool is_there;        /* const after INIT_BUS */
+    bool may_be_underway; /* one was due when it was put off: its NMI comes now or never */
+    uint64_t due_ns;      /* not before */
+    unsigned int strikes;
+} alarm;
 
 static unsigned int next_online_cpu(unsigned int cpu)
 {
@@ -97,6 +114,45 @@ static void watch(unsigned int cpu, uint64_t now)
     look_at_late_cpu(cpu, dog, now - beat);
 }
 
+/* Two clocks are at work, which may not agree: nobody else's NMI is taken for the alarm's within
+ * the first half of the delay. */
+static void set_alarm(uint64_t now, uint64_t delay_ns)
+{
+    alarm.due_ns = now + delay_ns / 2;
+    compiler_barrier();
+    nmi_timer_set(delay_ns);
+}
+
+static void put_off_alarm(uint64_t now)
+{
+    alarm.may_be_underway = now >= alarm.due_ns;
+    alarm.strikes = 0;
+    set_alarm(now, ALARM_NS);
+}
+
+bool watchdog_nmi(const struct cpu_registers *registers)
+{
+    struct crash_registers kept;
+    uint64_t now = clock_now_ns();
+
+    if (!alarm.is_there || cpu_current() != 0)
+        return false;
+    if (now < alarm.due_ns) {
+        bool is_late_one = alarm.may_be_underway;
+
+        alarm.may_be_underway = false;
+        return is_late_one;
+    }
+    set_alarm(now, ALARM_AGAIN_NS);
+    crash_registers_keep(&kept, registers);
+    if (crash_interrupts_were_on(&kept)) /* the beat waits to be delivered, or for its turn */
+        alarm.strikes = 0;
+    else if (++alarm.strikes >= STRIKES_MAX)
+        panic_exception(registers, "hardlockup: CPU 0 is stuck with interrupts off, task %s",
+                        name_of(task_current()));
+    return true;
+}
+
 /* Softirq context, every WATCH_PERIOD_NS on each CPU. */
 static void watchdog_timer(struct timer *timer)
 {
@@ -106,6 +162,8 @@ static void watchdog_timer(struct timer *timer)
 
     (void)timer;
     __atomic_store_n(&this_cpu_ptr(watchdog)->beat_ns, now, __ATOMIC_RELAXED);
+    if (cpu == 0 && alarm.is_there)
+        put_off_alarm(now);
     if (other != cpu)
         watch(other, now);
 }
@@ -136,7 +194,8 @@ static void start_here(void *arg)
 static int watchdog_init(void)
 {
     sched_set_lockup_hook(lockup_seen_here);
-    preempt_disable(); /* "here" and "others" are all, each once */
+    alarm.is_there = nmi_timer_init() == 0; /* first set by the first beat */
+    preempt_disable();                      /* "here" and "others" are all, each once */
     start_here(NULL);
     ipi_call_others(start_here, NULL);
     preempt_enable();

@@ -52,6 +52,9 @@ uint64_t tsc_calibrate(struct clock_reference *reference);
 /** tsc_hz_from_cpuid() - what the CPU or hypervisor says of itself; 0 if nothing. */
 uint64_t tsc_hz_from_cpuid(void);
 
+/** pit_stop_interrupts() - those that firmware let channel 0 make, on ISA line 0. Context: any. */
+void pit_stop_interrupts(void);
+
 /** pit_clock_read_ns() - time since the first call by PIT channel 2, wrapping every 55 ms. */
 uint64_t pit_clock_read_ns(void);
 

@@ -1,7 +1,9 @@
 /*
- * HPET main counter, as something to measure the TSC against.
+ * HPET: the main counter, as something to measure the TSC against, and comparator 0, as an alarm.
  * Spec: IA-PC HPET Specification 1.0a, 2.3.
  */
+#include "arch/x86_64/hpet.h"
+
 #include "acpi/acpi.h"
 #include "arch/io.h"
 #include "arch/mmu.h"
@@ -12,14 +14,25 @@
 #define HPET_CAPABILITIES  0x000
 #define HPET_CONFIGURATION 0x010
 #define HPET_MAIN_COUNTER  0x0F0
+#define HPET_TIMER0        0x100 /* its configuration; the high half: which lines it reaches */
+#define HPET_COMPARATOR0   0x108
 #define HPET_SIZE          0x400
 
 #define CONFIGURATION_ENABLE BIT64(0)
 
+#define TIMER_LEVEL      BIT(1)
+#define TIMER_INTERRUPT  BIT(2)
+#define TIMER_PERIODIC   BIT(3)
+#define TIMER_32_BITS    BIT(8)
+#define TIMER_LINE_SHIFT 9
+#define TIMER_LINE_MASK  (0x1Fu << TIMER_LINE_SHIFT)
+#define TIMER_BY_MESSAGE BIT(14)
+
 #define FEMTOSECONDS_PER_SECOND 1000000000000000ULL
 #define PERIOD_MAX              0x05F5E100 /* 100 ns, in femtoseconds: the specification's bound */
 
-static volatile char *registers; /* const once mapped */
+static volatile char *registers; /* const once mapped, as is the frequency */
+static uint64_t ticks_per_second;
 
 static uint64_t hpet_read(void)
 {
@@ -30,6 +43,7 @@ static bool hpet_start(struct clock_reference *reference)
 {
     const struct acpi_hpet *table = acpi_hpet();
 
+    reference->frequency = ticks_per_second;
     if (registers)
         return true;
     if (!table)
@@ -44,7 +58,8 @@ static bool hpet_start(struct clock_reference *reference)
         registers = NULL;
         return false;
     }
-    reference->frequency = FEMTOSECONDS_PER_SECOND / period;
+    ticks_per_second = FEMTOSECONDS_PER_SECOND / period;
+    reference->frequency = ticks_per_second;
     mmio_write32(registers + HPET_CONFIGURATION,
                  mmio_read32(registers + HPET_CONFIGURATION) | (uint32_t)CONFIGURATION_ENABLE);
     return true;
@@ -56,3 +71,25 @@ struct clock_reference hpet_reference = {
     .start = hpet_start,
     .read = hpet_read,
 };
+
+bool hpet_alarm_init(unsigned int gsi)
+{
+    if (gsi >= 32 || !hpet_start(&hpet_reference) ||
+        !(mmio_read32(registers + HPET_TIMER0 + 4) & BIT(gsi)))
+        return false;
+    uint32_t timer = mmio_read32(registers + HPET_TIMER0);
+    timer &= ~(TIMER_LEVEL | TIMER_INTERRUPT | TIMER_PERIODIC | TIMER_LINE_MASK | TIMER_BY_MESSAGE);
+    mmio_write32(registers + HPET_TIMER0, timer | TIMER_32_BITS | gsi << TIMER_LINE_SHIFT);
+    return true;
+}
+
+/* The comparator's interrupt comes when the low half of the counter is equal to it: once in 43 s
+ * or more, if nobody sets it anew. */
+void hpet_alarm_set(uint64_t delay_ns)
+{
+    uint64_t ticks = delay_ns * (ticks_per_second / 1000000) / 1000; /* 10 MHz at least */
+
+    mmio_write32(registers + HPET_COMPARATOR0, (uint32_t)(hpet_read() + ticks));
+    mmio_write32(registers + HPET_TIMER0,
+                 mmio_read32(registers + HPET_TIMER0) | (uint32_t)TIMER_INTERRUPT);
+}

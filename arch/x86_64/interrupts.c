@@ -184,21 +184,36 @@ int arch_irq_alloc_msi(unsigned int cpu, void *cookie, struct irq_route *route)
     return 0;
 }
 
+static int take_line(unsigned int gsi)
+{
+    if (gsi >= ARRAY_SIZE(gsi_taken) * 64 || !ioapic_has_line(gsi))
+        return -ENODEV;
+    return take_gsi(gsi) ? 0 : -EBUSY;
+}
+
 int arch_irq_alloc_line(unsigned int gsi, enum irq_trigger trigger, enum irq_polarity polarity,
                         unsigned int cpu, void *cookie, struct irq_route *route)
 {
     *route = (struct irq_route){ .gsi = gsi };
-    if (gsi >= ARRAY_SIZE(gsi_taken) * 64 || !ioapic_has_line(gsi))
-        return -ENODEV;
-    if (!take_gsi(gsi))
-        return -EBUSY;
-    int error = alloc_vector(cpu, cookie, route);
+    int error = take_line(gsi);
+    if (error)
+        return error;
+    error = alloc_vector(cpu, cookie, route);
     if (error) {
         release_gsi(gsi);
         return error;
     }
     ioapic_route(gsi, route->vector, cpu_apic_id(cpu), trigger, polarity);
     return 0;
+}
+
+int interrupts_route_nmi(unsigned int gsi)
+{
+    int error = take_line(gsi);
+
+    if (!error)
+        ioapic_route_nmi(gsi, cpu_apic_id(0));
+    return error;
 }
 
 void arch_irq_mask_line(const struct irq_route *route)

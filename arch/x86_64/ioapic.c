@@ -19,6 +19,7 @@
 #define REGISTER_VERSION 0x01
 #define REGISTER_ENTRY   0x10 /* two per line, low half first */
 
+#define ENTRY_NMI        (4u << 8) /* delivery mode; its vector is ignored */
 #define ENTRY_ACTIVE_LOW BIT64(13)
 #define ENTRY_LEVEL      BIT64(15)
 #define ENTRY_MASKED     BIT64(16)
@@ -110,18 +111,29 @@ bool ioapic_has_line(uint32_t gsi)
     return find_ioapic(gsi) != NULL;
 }
 
-void ioapic_route(uint32_t gsi, unsigned int vector, uint32_t apic_id, enum irq_trigger trigger,
-                  enum irq_polarity polarity)
+static void set_entry(uint32_t gsi, uint64_t entry)
 {
     const struct ioapic *ioapic = find_ioapic(gsi);
-    uint64_t entry = vector | ENTRY_MASKED | (uint64_t)apic_id << ENTRY_APIC_SHIFT;
 
     assert(ioapic);
-    entry |= trigger == IRQ_TRIGGER_LEVEL ? ENTRY_LEVEL : 0;
-    entry |= polarity == IRQ_ACTIVE_LOW ? ENTRY_ACTIVE_LOW : 0;
     irqflags_t flags = spin_lock_irqsave(&ioapic_lock);
     write_entry_locked(ioapic, gsi - ioapic->gsi_base, entry);
     spin_unlock_irqrestore(&ioapic_lock, flags);
+}
+
+void ioapic_route(uint32_t gsi, unsigned int vector, uint32_t apic_id, enum irq_trigger trigger,
+                  enum irq_polarity polarity)
+{
+    uint64_t entry = vector | ENTRY_MASKED | (uint64_t)apic_id << ENTRY_APIC_SHIFT;
+
+    entry |= trigger == IRQ_TRIGGER_LEVEL ? ENTRY_LEVEL : 0;
+    entry |= polarity == IRQ_ACTIVE_LOW ? ENTRY_ACTIVE_LOW : 0;
+    set_entry(gsi, entry);
+}
+
+void ioapic_route_nmi(uint32_t gsi, uint32_t apic_id)
+{
+    set_entry(gsi, ENTRY_NMI | (uint64_t)apic_id << ENTRY_APIC_SHIFT);
 }
 
 void ioapic_set_masked(uint32_t gsi, bool is_masked)

@@ -19,6 +19,9 @@ bool ioapic_has_line(uint32_t gsi);
 /** ioapic_route() - set up the line's entry, masked. Context: any; takes ioapic_lock. */
 void ioapic_route(uint32_t gsi, unsigned int vector, uint32_t apic_id, enum irq_trigger trigger,
                   enum irq_polarity polarity);
+
+/** ioapic_route_nmi() - edge, active high, open: each edge is an NMI to that CPU. */
+void ioapic_route_nmi(uint32_t gsi, uint32_t apic_id);
 void ioapic_set_masked(uint32_t gsi, bool is_masked);
 
 /** ioapic_read_entry() - the raw entry, for tests and diagnosis. */

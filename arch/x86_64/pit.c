@@ -15,6 +15,7 @@
 #define PIT_COMMAND  0x43
 #define PORT_B       0x61
 
+#define COMMAND_CHANNEL0_MODE0 0x30 /* waits for a count, which it is not given */
 #define COMMAND_CHANNEL2_MODE2 0xB4 /* low byte then high byte, rate generator: counts round */
 #define COMMAND_LATCH_CHANNEL2 0x80
 
@@ -63,6 +64,11 @@ static bool pit_start(struct clock_reference *reference)
     port_write8(PIT_CHANNEL2, 0);
     pit_is_running = is_counting();
     return pit_is_running;
+}
+
+void pit_stop_interrupts(void)
+{
+    port_write8(PIT_COMMAND, COMMAND_CHANNEL0_MODE0);
 }
 
 struct clock_reference pit_reference = {

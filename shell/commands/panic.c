@@ -126,7 +126,7 @@ static void panic_again(void)
     panic("%s", nowhere);
 }
 
-/* For the watchdog of the other CPUs to find. */
+/* For the watchdog to find. */
 static void panic_stuck(void)
 {
     irq_disable();
@@ -167,5 +167,5 @@ SHELL_COMMAND(panic,
               "panic [direct|pagefault|divzero|ud|stack|null|nullread|writecode|execdata|smash|"
               "everywhere|again|deadlock|stuck]",
               "break the kernel, to see what it says\n"
-              "stuck: a CPU spins with interrupts off until another one's watchdog finds it.",
+              "stuck: a CPU spins with interrupts off until the watchdog finds it.",
               panic_command, CMD_NORMAL);

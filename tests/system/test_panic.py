@@ -1,5 +1,6 @@
 """Panics: cause, registers, a backtrace of every CPU that gdb agrees with, and what panic= says."""
 import re
+import signal
 import time
 
 import pytest
@@ -67,6 +68,31 @@ def test_panic_shows_everything(boot, way, config):
     assert any(name.startswith(CULPRITS[way] + "+") for _, _, name in shown)
     assert "last lines of the log" in log
     agrees_with_gdb(shown, config)
+
+
+@pytest.mark.parametrize("machine", ["q35", "pc"])
+def test_a_lone_cpu_that_is_stuck(boot, machine):
+    """Nobody else can see it: the alarm that its heartbeat puts off goes off."""
+    guest = boot(cpus=1, append="panic=exit", machine=machine)
+    before = len(guest.log)
+    guest.type("panic stuck\r")
+    assert guest.wait_exit() == EXIT_PANIC
+    log = guest.log[before:]
+    assert re.search(r"PANIC on CPU 0: hardlockup: CPU 0 is stuck with interrupts off", log)
+    assert any(name.startswith("panic_stuck+") for _, _, name in frames(log))
+    agrees_with_gdb(frames(log), None)
+
+
+def test_a_pause_is_no_lockup(boot):
+    """Of a guest that was stopped for longer than any deadline: its beats are late and nothing is wrong."""
+    guest = boot(cpus=1)
+    guest.run("sleep 2.5")  # a beat, which sets the alarm
+    guest.process.send_signal(signal.SIGSTOP)
+    time.sleep(10)
+    guest.process.send_signal(signal.SIGCONT)
+    guest.run("sleep 2.5")
+    assert not re.search("ERROR|PANIC", guest.log)
+    guest.poweroff()
 
 
 def test_panic_within_a_panic_ends(boot):
