@@ -1,6 +1,7 @@
 /*
  * Descriptor tables, vectors, I/O APIC, and interrupts from one CPU to another.
  */
+#include "acpi/acpi.h"
 #include "arch/cpu.h"
 #include "arch/io.h"
 #include "arch/irq.h"
@@ -280,7 +281,8 @@ BOOT_TEST(arch_interrupts, line_is_routed_as_asked)
 #define PIT_CHANNEL0      0x40
 #define PIT_CHANNEL0_ONCE 0x30 /* mode 0: interrupt on terminal count */
 
-/* A real line: the PIT's, which on a PC is overridden to GSI 2 by the MADT. */
+/* A real line: the PIT's, which on a PC is overridden to GSI 2 by the MADT. Where there is an HPET
+ * the watchdog has it. */
 BOOT_TEST(arch_interrupts, interrupt_line_works)
 {
     atomic_uint seen = ATOMIC_INIT(0);
@@ -292,7 +294,10 @@ BOOT_TEST(arch_interrupts, interrupt_line_works)
     arch_irq_isa_to_gsi(0, &gsi, &trigger, &polarity);
     if (!pit_reference.start(&pit_reference) || gsi == 0)
         return; /* pit=off; and microvm, which wires it to pin 2 but does not say so in its MADT */
-    EXPECT_EQ(irq_request_isa("test", 0, note_interrupt, &seen, &irq), 0);
+    int error = irq_request_isa("test", 0, note_interrupt, &seen, &irq);
+    if (error == -EBUSY && acpi_hpet())
+        return;
+    EXPECT_EQ(error, 0);
     for (unsigned int i = 1; i <= 3; i++) {
         port_write8(PIT_COMMAND, PIT_CHANNEL0_ONCE);
         port_write8(PIT_CHANNEL0, 0x00);

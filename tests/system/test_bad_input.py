@@ -1,7 +1,7 @@
 """What comes from outside and is wrong costs a line that says so, and on it goes."""
 import pytest
 
-from nos import acpi_patch
+from nos import acpi_patch, debugger
 
 
 @pytest.mark.parametrize("append, told", [
@@ -23,7 +23,7 @@ def test_parameters(boot, append, told):
 
 @pytest.mark.parametrize("what", acpi_patch.PATCHES)
 def test_acpi_tables(start, what):
-    guest = start(cpus=2, devices=acpi_patch.STOPPED)
+    guest = start(cpus=2, devices=debugger.STOPPED)
     acpi_patch.run(guest, what)
     guest.wait_prompt()
     assert "WARNING" in guest.log or "ERROR" in guest.log

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from nos import framebuffer, framebuffer_patch
+from nos import debugger, framebuffer, framebuffer_patch
 
 VGA_64_MIB = ["-device", "VGA,vgamem_mb=64"]
 YELLOW, GREY = (255, 255, 85), (170, 170, 170)
@@ -87,7 +87,7 @@ def test_a_screen_of_4k(boot, monkeypatch):
     (800, 600, 32, "800x600 pixels of .* not believed"),
 ], ids=["32x32", "lines that overlap"])
 def test_a_mode_that_is_no_use_costs_a_line(start, width, height, pitch, told):
-    guest = start(**uefi(devices=framebuffer_patch.STOPPED))
+    guest = start(**uefi(devices=debugger.STOPPED))
     framebuffer_patch.run(guest, width, height, pitch)
     guest.wait_prompt()
     warnings = [line for line in guest.run("dmesg framebuffer").splitlines() if "framebuffer:" in line]

@@ -29,6 +29,7 @@ CULPRITS = {"direct": "panic_direct", "pagefault": "panic_pagefault", "divzero":
             "everywhere": "panic_here", "deadlock": "panic_deadlock",
             "stuck": "panic_stuck"}
 EXIT_PANIC = 37  # (EMULATOR_EXIT_PANIC << 1) | 1
+EXIT_PASSED = 33
 
 LINE = re.compile(r"panic: +#(\d+) ([0-9a-f]{16}) (\S+)")
 
@@ -81,6 +82,14 @@ def test_a_lone_cpu_that_is_stuck(boot, machine):
     assert re.search(r"PANIC on CPU 0: hardlockup: CPU 0 is stuck with interrupts off", log)
     assert any(name.startswith("panic_stuck+") for _, _, name in frames(log))
     agrees_with_gdb(frames(log), None)
+
+
+def test_interrupt_lines_without_an_hpet(start):
+    """The kernel's own test of a line is of the one that the alarm has where there is an HPET."""
+    guest = start(cpus=2, machine="q35,hpet=off", append="test=arch_interrupts")
+    assert guest.wait_exit() == EXIT_PASSED, guest.log
+    assert re.search(r"interrupt_line_works: ok", guest.log)
+    assert " 0 failed" in guest.log
 
 
 def test_a_pause_is_no_lockup(boot):

@@ -4,9 +4,8 @@ The functions here run inside gdb, which stops the guest at its PVH entry point,
 to the start information and that to the RSDP. `run(guest, what)` in the test starts that gdb.
 """
 import struct
-import subprocess
 
-from nos import build
+from nos import build, debugger
 
 PVH_NOTE_TYPE = 18
 HEADER = 36  # bytes of an ACPI table's header
@@ -26,19 +25,9 @@ def entry_point(config):
     raise ValueError("no PVH note")
 
 
-# What a guest that is to be patched is started with.
-STOPPED = ["-S", "-chardev", "socket,id=gdb,path=gdb.sock,server=on,wait=off", "-gdb", "chardev:gdb"]
-
-
 def run(guest, what):
     """Let a guest that was started STOPPED go on with broken tables."""
-    script = f"import sys; sys.path.insert(0, {str(build.ROOT / 'tests/system')!r}); " \
-             f"import nos.acpi_patch as patch; patch.inside_gdb({entry_point(guest.machine.config)}, {what!r})"
-    done = subprocess.run(
-        ["gdb", "-q", "-nx", "-batch", "-ex", "set architecture i386:x86-64",
-         "-ex", "target remote gdb.sock", "-ex", f"python {script}"],
-        cwd=guest.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=60)
-    assert "PATCHED" in done.stdout, done.stdout
+    debugger.run_python(guest, __name__, f"patch.inside_gdb({entry_point(guest.machine.config)}, {what!r})")
 
 
 # ---- from here on inside gdb ----

@@ -4,17 +4,11 @@ with a strange mode would.
 The functions here run inside gdb, which stops the guest at its Multiboot2 entry point, where %ebx
 points to the tags.
 """
-import subprocess
-
-from nos import build
+from nos import build, debugger
 
 LOADER_MAGIC = 0x36D76289
 TAG_END, TAG_FRAMEBUFFER = 0, 8
 PITCH, WIDTH, HEIGHT = 16, 20, 24  # offsets in the tag
-
-# What a guest that is to be patched is started with.
-STOPPED = ["-S", "-chardev", "socket,id=gdb,path=gdb.sock,server=on,wait=off", "-gdb", "chardev:gdb"]
-
 
 def run(guest, width, height, pitch):
     """Let a guest that was started STOPPED go on with such a framebuffer."""
@@ -22,13 +16,7 @@ def run(guest, width, height, pitch):
 
     with open(build.kernel(guest.machine.config), "rb") as file:
         entry = ELFFile(file).header.e_entry
-    script = f"import sys; sys.path.insert(0, {str(build.ROOT / 'tests/system')!r}); " \
-             f"import nos.framebuffer_patch as patch; patch.inside_gdb({entry}, {width}, {height}, {pitch})"
-    done = subprocess.run(
-        ["gdb", "-q", "-nx", "-batch", "-ex", "set architecture i386:x86-64",
-         "-ex", "target remote gdb.sock", "-ex", f"python {script}"],
-        cwd=guest.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=120)
-    assert "PATCHED" in done.stdout, done.stdout
+    debugger.run_python(guest, __name__, f"patch.inside_gdb({entry}, {width}, {height}, {pitch})")
 
 
 # ---- from here on inside gdb ----
