@@ -1,0 +1,149 @@
+/*
+ * TCP against a scripted peer: how connections come about: handshakes, refusal, cookies, ports.
+ * Each test names the section of the RFC it holds the code to.
+ */
+// links: net/loopback.c net/arp.c net/netdev.c net/udp.c net/ipv4_fragment.c
+// links: tests/unit/net/wire.c tests/unit/net/tcp_script.c
+#include "lib/errno.h"
+#include "tests/unit/net/tcp_script.h"
+
+/* RFC 9293 3.5 figure 6: three-way handshake, active. */
+static void active_open(void)
+{
+    struct socket *socket = connect_start();
+    struct seen *syn = peer_gets(SYN);
+    struct peer peer = { .port = 7, .local_port = syn->local_port, .nxt = 500, .window = 1000 };
+
+    assert_int_equal(syn->options.mss, 1460);
+    assert_int_equal(syn->options.window_scale, TCP_WINDOW_SCALE);
+    assert_true(syn->options.has_sack_permitted && syn->options.has_timestamps);
+    assert_true(syn->has_dont_fragment);
+    /* 3.10.7.3: an unacceptable ACK is answered by a reset of that number */
+    peer_sends(&peer, 500, syn->seq + 2, SYN | ACK, NULL, 0);
+    assert_int_equal(peer_gets(RST)->seq, syn->seq + 2);
+    peer_sends(&peer, 500, syn->seq + 1, SYN | ACK, NULL, 0);
+    assert_int_equal(peer_gets(ACK)->ack, 501);
+    assert_int_equal(state_of(socket), TCP_ESTABLISHED);
+    socket_abort(socket);
+    peer_gets(RST | ACK);
+}
+
+/* RFC 9293 3.10.7.1: no such port; and 3.10.7.3: refused. */
+static void refused(void)
+{
+    struct peer peer = { .port = 9, .local_port = 4242, .window = 1000 };
+    struct socket *socket;
+    struct seen *syn, *reset;
+
+    peer_sends(&peer, 100, 0, SYN, NULL, 0);
+    reset = peer_gets(RST | ACK);
+    assert_int_equal(reset->ack, 101);
+    assert_int_equal(reset->seq, 0);
+    peer_sends(&peer, 100, 777, ACK, NULL, 0);
+    assert_int_equal(peer_gets(RST)->seq, 777);
+    peer_sends(&peer, 100, 777, RST, NULL, 0);
+    peer_gets_nothing();
+
+    socket = connect_start();
+    syn = peer_gets(SYN);
+    peer.port = 7;
+    peer.local_port = syn->local_port;
+    peer_sends(&peer, 0, syn->seq + 1, RST | ACK, NULL, 0);
+    assert_int_equal(socket_error(socket), -ECONNREFUSED);
+    socket_close(socket);
+}
+
+/* RFC 9293 3.5 figure 7: simultaneous open. */
+static void simultaneous_open(void)
+{
+    struct socket *socket = connect_start();
+    struct seen *syn = peer_gets(SYN), *both;
+    struct peer peer = { .port = 7, .local_port = syn->local_port, .window = 1000 };
+
+    peer_sends(&peer, 300, 0, SYN, NULL, 0);
+    both = peer_gets(SYN | ACK);
+    assert_int_equal(both->seq, syn->seq);
+    assert_int_equal(both->ack, 301);
+    assert_int_equal(state_of(socket), TCP_SYN_RECEIVED);
+    peer_sends(&peer, 301, syn->seq + 1, ACK, NULL, 0);
+    assert_int_equal(state_of(socket), TCP_ESTABLISHED);
+    socket_abort(socket);
+    peer_gets(RST | ACK);
+}
+
+/* RFC 6298: RTO of 1 s before a sample for SYN, doubled each time (5.5); RFC 9293 3.8.3: R2. */
+static void syn_backoff(void)
+{
+    struct socket *socket = connect_start();
+    uint64_t last = peer_gets(SYN)->at_ns, wait = NS_PER_S;
+
+    for (unsigned int i = 0; i < 5; i++, wait *= 2) {
+        struct seen *again;
+
+        host_advance_ns(wait + NS_PER_MS);
+        again = peer_gets(SYN);
+        assert_int_equal(again->at_ns - last, wait);
+        last = again->at_ns;
+    }
+    host_advance_ns(400 * NS_PER_S);
+    assert_int_equal(socket_error(socket), -ETIMEDOUT);
+    socket_close(socket);
+    peer_skips();
+}
+
+/* RFC 4987 3.6: 100,000 SYNs cost no more than the backlog; then a real client gets in. */
+static void syn_flood(void)
+{
+    struct socket *listener = listen_on(80, 16), *connection;
+    struct tcp_options options = { .window_scale = 3, .mss = 1400, .has_sack_permitted = true };
+    struct peer peer = { .local_port = 80, .window = 1000 };
+    struct seen *answer;
+
+    for (uint32_t i = 0; i < 100000; i++) {
+        peer.port = (uint16_t)(1024 + i % 60000);
+        peer_sends(&peer, i * 7919, 0, SYN, NULL, 0);
+        seen_count = seen_next = 0;
+    }
+    assert_true(tcp_connection_count() <= 16);
+    peer = (struct peer){ .port = 999,
+                          .local_port = 80,
+                          .nxt = 5555,
+                          .window = 1000,
+                          .has_timestamps = true,
+                          .ts_value = 1 };
+    peer_sends_options(&peer, peer.nxt++, 0, SYN, &options, NULL, 0);
+    answer = peer_gets(SYN | ACK);
+    peer.una = answer->seq + 1;
+    peer.ts_echo = answer->options.ts_value;
+    peer.ts_value++;
+    peer_sends(&peer, peer.nxt, peer.una + 1, ACK, NULL, 0); /* not our cookie */
+    peer_gets(RST);
+    peer_sends_data(&peer, "hello", 5);
+    assert_int_equal(socket_accept(listener, &connection, 0), 0);
+    assert_int_equal(to_tcp(connection)->snd_scale, 3);
+    assert_true(to_tcp(connection)->has_sack);
+    assert_int_equal(to_tcp(connection)->unread, 5);
+    socket_abort(connection);
+    socket_close(listener);
+    peer_skips();
+}
+
+/* RFC 6056: every port of the range in use to one peer: an error, not a loop. */
+static void port_exhaustion(void)
+{
+    static struct socket *sockets[PORT_EPHEMERAL_COUNT];
+    struct socket_address address = socket_address_v4(WIRE_A_PEER, 7);
+    struct socket *one_more;
+
+    for (unsigned int i = 0; i < PORT_EPHEMERAL_COUNT; i++)
+        sockets[i] = connect_start();
+    assert_int_equal(socket_create(SOCKET_TCP, &one_more), 0);
+    assert_int_equal(socket_connect(one_more, &address, 0), -EADDRNOTAVAIL);
+    socket_close(one_more);
+    for (unsigned int i = 0; i < PORT_EPHEMERAL_COUNT; i++)
+        socket_close(sockets[i]);
+    peer_skips();
+}
+
+UNIT_TESTS(TCP_SCRIPT(active_open), TCP_SCRIPT(refused), TCP_SCRIPT(simultaneous_open),
+           TCP_SCRIPT(syn_backoff), TCP_SCRIPT(syn_flood), TCP_SCRIPT(port_exhaustion))
