@@ -416,8 +416,6 @@ static int open_socket(struct dhcp_client *client)
         return error;
     error = socket_bind_netdev(client->socket, client->netdev);
     if (!error)
-        error = socket_set_option(client->socket, SOCKET_OPTION_REUSE_ADDRESS, 1);
-    if (!error)
         error = socket_bind(client->socket, &any);
     if (!error)
         error = socket_set_option(client->socket, SOCKET_OPTION_BROADCAST, 1);

@@ -325,9 +325,6 @@ static int set_common_option(struct socket *socket, enum socket_option option, u
     case SOCKET_OPTION_NONBLOCK:
         socket->is_nonblocking = value != 0;
         break;
-    case SOCKET_OPTION_REUSE_ADDRESS:
-        socket->reuses_address = value != 0;
-        break;
     case SOCKET_OPTION_BROADCAST:
         socket->may_broadcast = value != 0;
         break;

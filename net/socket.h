@@ -46,14 +46,14 @@ enum socket_event {
 
 enum socket_option {
     SOCKET_OPTION_NONBLOCK,       /* 0 or 1 */
-    SOCKET_OPTION_REUSE_ADDRESS,  /* bind: 0 or 1; over connections in TIME-WAIT */
     SOCKET_OPTION_BROADCAST,      /* UDP: may send to broadcast addresses; 0 or 1 */
     SOCKET_OPTION_TTL,            /* 1-255 */
     SOCKET_OPTION_RECEIVE_BUFFER, /* bytes; sets the limit and ends automatic growth */
     SOCKET_OPTION_SEND_BUFFER,    /* likewise */
     SOCKET_OPTION_NODELAY,        /* TCP: 1 turns Nagle's algorithm off */
     SOCKET_OPTION_KEEPALIVE,      /* TCP: idle seconds before the first probe; 0 off */
-    SOCKET_OPTION_GIVE_UP,    /* TCP: milliseconds without an ACK until it gives up; 0 default */
+    SOCKET_OPTION_GIVE_UP,    /* TCP: milliseconds without an ACK until it gives up; 0: that of the
+                                 parameter tcp.give_up, or 120 s, and 180 s for connecting */
     SOCKET_OPTION_CONGESTION, /* TCP: enum tcp_congestion_kind (net/tcp.h) */
 };
 
@@ -78,6 +78,8 @@ void socket_abort(struct socket *socket);
 /**
  * socket_bind() - fix the local address
  * @address: ip IP_NONE for all addresses; port 0 for a free one.
+ * Only another bound socket keeps an address from being bound. Connections that an earlier listener
+ * accepted do not, in TIME-WAIT or alive: what others ask for as SO_REUSEADDR is always so.
  * Return: 0; -EADDRINUSE; -EADDRNOTAVAIL (not ours, or no port free); -EINVAL when bound already.
  */
 int __must_check socket_bind(struct socket *socket, const struct socket_address *address);

@@ -46,7 +46,6 @@ struct socket {
     int error __guarded_by(lock); /* 0 or -errno, for the next call */
     bool is_nonblocking __guarded_by(lock);
     bool is_bound __guarded_by(lock);
-    bool reuses_address __guarded_by(lock);
     bool may_broadcast __guarded_by(lock);
     uint8_t ttl __guarded_by(lock); /* 0: default */
     struct netdev *netdev __guarded_by(lock);
@@ -75,6 +74,11 @@ int socket_take_error_locked(struct socket *socket); /* likewise */
 int __must_check udp_socket_create(struct socket **socket);
 int __must_check tcp_socket_create(struct socket **socket);
 
-/* The range of ports picked for sockets that do not care (RFC 6335: dynamic ports). */
-#define PORT_EPHEMERAL_FIRST 49152
-#define PORT_EPHEMERAL_COUNT 16384
+/* ---- port_range.c: a local port for sockets that do not care which ---- */
+
+struct port_search {
+    uint32_t start, tried; /* zero before the first call */
+};
+
+/** port_search_next() - the next candidate; false when each was offered once. Context: any. */
+bool port_search_next(struct port_search *search, uint16_t *port);

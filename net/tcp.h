@@ -65,6 +65,7 @@ enum tcp_counter {
     TCP_KEEPALIVE_PROBES,
     TCP_NO_MEMORY, /* received data refused: the memory bound */
     TCP_TIME_WAIT_REUSED,
+    TCP_NO_PORT, /* all local ports are taken */
     TCP_COUNTER_COUNT
 };
 uint64_t tcp_counter(enum tcp_counter counter);

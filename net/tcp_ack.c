@@ -217,7 +217,7 @@ static void update_window(struct tcp_socket *tcp, const struct tcp_segment *segm
     if (seq_gt(tcp->snd_wl1, segment->seq) ||
         (tcp->snd_wl1 == segment->seq && seq_gt(tcp->snd_wl2, segment->ack)))
         return;
-    tcp->snd_wnd = segment->window << tcp->snd_scale;
+    tcp->snd_wnd = tcp_segment_window(segment, tcp->snd_scale);
     tcp->snd_wnd_max = MAX(tcp->snd_wnd_max, tcp->snd_wnd);
     tcp->snd_wl1 = segment->seq;
     tcp->snd_wl2 = segment->ack;

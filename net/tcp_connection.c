@@ -185,12 +185,12 @@ void tcp_set_established(struct tcp_socket *tcp)
     tcp->state = tcp->has_user_fin ? TCP_FIN_WAIT_1 : TCP_ESTABLISHED;
     tcp->was_connected = true;
     tcp->high_rxt = tcp->lost_edge = tcp->snd_una;
+    if (tcp->srtt_ns == 0 && tcp->backoff > 0)
+        tcp->rto_ns = 3 * NS_PER_S; /* RFC 6298 5.7 */
     tcp->backoff = 0;
     tcp->stalled_since_ns = 0;
     tcp->quick_acks = QUICK_ACKS;
     tcp->last_received_ns = clock_now_ns();
-    if (tcp->srtt_ns == 0 && tcp->syn_tries > 1)
-        tcp->rto_ns = 3 * NS_PER_S; /* RFC 6298 5.7 */
     tcp_timer_clear(tcp, TCP_TIMER_RETRANSMIT);
     tcp_timer_clear(tcp, TCP_TIMER_STATE);
     (void)tcp_update_route(tcp); /* a route that went away is found by the first timeout */

@@ -78,7 +78,8 @@ static void process_syn_sent(struct tcp_socket *tcp, struct tcp_segment *segment
     tcp->snd_wnd = tcp->snd_wnd_max = segment->window; /* never scaled in a SYN */
     tcp->snd_wl1 = segment->seq;
     tcp->snd_wl2 = has_ack ? segment->ack : tcp->iss;
-    if (!has_ack) { /* simultaneous open (3.5, figure 7) */
+    tcp->last_ack_sent = tcp->rcv_nxt; /* by what is sent now */
+    if (!has_ack) {                    /* simultaneous open (3.5, figure 7) */
         tcp->state = TCP_SYN_RECEIVED;
         tcp_send_syn(tcp);
         return;
@@ -135,12 +136,13 @@ static bool is_acceptable(const struct tcp_socket *tcp, const struct tcp_segment
     return seq_lt(segment->seq, edge) && seq_geq(last, tcp->rcv_nxt);
 }
 
-/* RFC 7323 4.3: remember the timestamp to echo. */
+/* RFC 7323 4.3: remember the timestamp to echo; after 24 days any is newer (5.5). */
 static void note_timestamp(struct tcp_socket *tcp, const struct tcp_segment *segment)
 {
     if (tcp->has_timestamps && segment->options.has_timestamps &&
         seq_leq(segment->seq, tcp->last_ack_sent) &&
-        seq_geq(segment->options.ts_value, tcp->ts_recent)) {
+        (seq_geq(segment->options.ts_value, tcp->ts_recent) ||
+         clock_now_ns() - tcp->ts_recent_ns >= TCP_PAWS_IDLE_NS)) {
         tcp->ts_recent = segment->options.ts_value;
         tcp->ts_recent_ns = clock_now_ns();
     }
@@ -219,10 +221,12 @@ static bool complete_handshake(struct tcp_socket *tcp, struct tcp_segment *segme
         tcp_rtt_sample(tcp, clock_now_ns() - tcp->rtt_start_ns);
     tcp->rtt_start_ns = 0;
     tcp->snd_una = tcp->iss + 1;
-    tcp->snd_wnd = segment->window << tcp->snd_scale;
+    tcp->snd_wnd = tcp_segment_window(segment, tcp->snd_scale);
     tcp->snd_wnd_max = tcp->snd_wnd;
     tcp->snd_wl1 = segment->seq;
     tcp->snd_wl2 = segment->ack;
+    if (segment->flags & TCP_SYN) /* of a simultaneous open: it counts, and was received before */
+        segment->seq++;
     tcp_set_established(tcp);
     return true;
 }
@@ -335,6 +339,8 @@ static bool process_for_connection(struct tcp_socket *tcp, struct tcp_segment *s
 
     if (may_reuse(tcp, segment)) {
         tcp_count(TCP_TIME_WAIT_REUSED);
+        segment->iss_after = tcp->snd_max;
+        segment->has_iss_after = true;
         tcp_end(tcp, 0);
         is_done = false;
     } else if (tcp->state == TCP_SYN_SENT) {

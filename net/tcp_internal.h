@@ -164,7 +164,15 @@ struct tcp_segment {
     struct socket_address local, peer;
     struct netdev *netdev;
     struct frame *frame; /* payload; NULL once handed on */
+    uint32_t iss_after;  /* of a SYN that ended a TIME-WAIT: our ISS must be beyond this */
+    bool has_iss_after;
 };
+
+/* The window that @segment tells, in bytes: never scaled in a SYN (RFC 7323 2.2). */
+static inline uint32_t tcp_segment_window(const struct tcp_segment *segment, uint8_t scale)
+{
+    return segment->window << (segment->flags & TCP_SYN ? 0 : scale);
+}
 
 static inline uint32_t tcp_segment_end(const struct tcp_segment *segment)
 {
@@ -301,7 +309,7 @@ struct tcp_socket {
     unsigned int backoff;      /* doublings in force */
     uint32_t rtt_seq;          /* without timestamps: the byte being timed */
     uint64_t rtt_start_ns;     /* 0: none is */
-    uint64_t stalled_since_ns; /* first timeout since the last progress; 0: none */
+    uint64_t stalled_since_ns; /* nothing was acknowledged since; 0: no timeout since then */
     uint64_t give_up_ns;
     unsigned int syn_tries;
 

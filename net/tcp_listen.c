@@ -210,6 +210,20 @@ struct tcp_socket *tcp_passive_open(struct tcp_socket *listener, const struct tc
     return tcp;
 }
 
+/*
+ * Our number for the answer to a SYN. The clock that it follows is slower than a fast connection
+ * uses numbers up; so one that takes over from TIME-WAIT is told how far that went (RFC
+ * 9293 3.6.1).
+ */
+static uint32_t choose_iss(const struct tcp_segment *segment)
+{
+    uint32_t iss = tcp_initial_sequence(&segment->local, &segment->peer);
+
+    if (segment->has_iss_after && seq_leq(iss, segment->iss_after + TCP_WINDOW_MAX))
+        iss = segment->iss_after + TCP_WINDOW_MAX + 1;
+    return iss;
+}
+
 /* Third: a SYN (3.10.7.2). */
 static void process_syn(struct tcp_socket *listener, const struct tcp_segment *segment)
 {
@@ -224,8 +238,7 @@ static void process_syn(struct tcp_socket *listener, const struct tcp_segment *s
         tcp_cookie_send(segment);
         return;
     }
-    tcp = tcp_passive_open(listener, segment, tcp_initial_sequence(&segment->local, &segment->peer),
-                           segment->seq, false);
+    tcp = tcp_passive_open(listener, segment, choose_iss(segment), segment->seq, false);
     if (!tcp)
         return;
     flags = tcp_lock(tcp);

@@ -48,6 +48,7 @@ const char *tcp_counter_name(enum tcp_counter counter)
         [TCP_KEEPALIVE_PROBES] = "keep-alive probes",
         [TCP_NO_MEMORY] = "no memory",
         [TCP_TIME_WAIT_REUSED] = "TIME-WAIT reused",
+        [TCP_NO_PORT] = "no port free",
     };
 
     return (unsigned int)counter < TCP_COUNTER_COUNT ? names[counter] : "?";

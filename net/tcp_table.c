@@ -82,18 +82,16 @@ int tcp_table_insert(struct tcp_socket *tcp)
     return error;
 }
 
-/* RFC 6056 algorithm 3: the search starts where a stranger cannot tell. */
 int tcp_table_insert_anywhere(struct tcp_socket *tcp)
 {
-    uint32_t start = random_below(PORT_EPHEMERAL_COUNT);
+    struct port_search search = { 0 };
 
-    for (uint32_t i = 0; i < PORT_EPHEMERAL_COUNT; i++) {
-        tcp->base.local.port =
-            (uint16_t)(PORT_EPHEMERAL_FIRST + (start + i) % PORT_EPHEMERAL_COUNT);
+    while (port_search_next(&search, &tcp->base.local.port)) {
         if (tcp_table_insert(tcp) == 0)
             return 0;
     }
     tcp->base.local.port = 0;
+    tcp_count(TCP_NO_PORT);
     return -EADDRNOTAVAIL;
 }
 
@@ -152,16 +150,15 @@ static int bind_exactly(struct tcp_socket *tcp, const struct socket_address *add
 int tcp_ports_bind(struct tcp_socket *tcp, const struct socket_address *address)
 {
     struct socket_address local = *address;
-    uint32_t start;
+    struct port_search search = { 0 };
 
     if (local.port != 0)
         return bind_exactly(tcp, &local);
-    start = random_below(PORT_EPHEMERAL_COUNT);
-    for (uint32_t i = 0; i < PORT_EPHEMERAL_COUNT; i++) {
-        local.port = (uint16_t)(PORT_EPHEMERAL_FIRST + (start + i) % PORT_EPHEMERAL_COUNT);
+    while (port_search_next(&search, &local.port)) {
         if (bind_exactly(tcp, &local) == 0)
             return 0;
     }
+    tcp_count(TCP_NO_PORT);
     return -EADDRNOTAVAIL;
 }
 

@@ -5,8 +5,12 @@
  * only to an earlier time. When it expires too early, it finds nothing due and is set again.
  * The armed timer holds a reference to the connection.
  */
+#include "kernel/parameter.h"
 #include "lib/errno.h"
+#include "lib/parse.h"
 #include "net/tcp_internal.h"
+
+#define GIVE_UP_SECONDS_MAX 86400
 
 static uint64_t earliest(const struct tcp_socket *tcp)
 {
@@ -47,19 +51,58 @@ void tcp_timer_stop_all(struct tcp_socket *tcp)
     }
 }
 
-/* Nothing was acknowledged for so long: the connection is over (RFC 9293 3.8.3). */
-static bool has_given_up(struct tcp_socket *tcp, uint64_t limit_ns)
+/* ---- giving up: RFC 9293 3.8.3, R2 ---- */
+
+static uint64_t given_give_up_ns; /* const after the parameters are read; 0: not given */
+
+static int give_up_parameter(const char *value)
+{
+    uint64_t seconds;
+
+    if (parse_u64(value, &seconds) || seconds == 0 || seconds > GIVE_UP_SECONDS_MAX)
+        return -EINVAL;
+    given_give_up_ns = seconds * NS_PER_S;
+    return 0;
+}
+PARAMETER(tcp_give_up, "tcp.give_up", "SECONDS (1 to 86400)",
+          "when TCP gives up sending again (default 120, and 180 to connect)", give_up_parameter);
+
+/* When it is over, if no acknowledgment comes before. */
+static uint64_t give_up_at(const struct tcp_socket *tcp)
+{
+    uint64_t limit_ns = tcp_is_synchronized(tcp) ? TCP_GIVE_UP_NS : TCP_SYN_GIVE_UP_NS;
+
+    if (tcp->give_up_ns)
+        limit_ns = tcp->give_up_ns;
+    else if (given_give_up_ns)
+        limit_ns = given_give_up_ns;
+    return tcp->stalled_since_ns + limit_ns;
+}
+
+/*
+ * A timer that was set @waited_ns ago has expired: nothing was acknowledged since then, or longer.
+ * Return: for so long that the connection is over?
+ */
+static bool has_given_up(struct tcp_socket *tcp, uint64_t waited_ns)
 {
     uint64_t now = clock_now_ns();
 
     if (tcp->stalled_since_ns == 0)
-        tcp->stalled_since_ns = now;
-    if (now - tcp->stalled_since_ns < limit_ns)
+        tcp->stalled_since_ns = now - MIN(waited_ns, now - 1);
+    if (now < give_up_at(tcp))
         return false;
     tcp_count(TCP_GAVE_UP);
     tcp_end(tcp, tcp->soft_error ? tcp->soft_error : -ETIMEDOUT);
     return true;
 }
+
+/* The next attempt after @interval_ns, or the end if that comes before. */
+static void set_next_attempt(struct tcp_socket *tcp, enum tcp_timer_kind kind, uint64_t interval_ns)
+{
+    tcp_timer_set(tcp, kind, MIN(deadline_after_ns(interval_ns), give_up_at(tcp)));
+}
+
+/* ---- what each of them does ---- */
 
 /* RFC 6298 5.4-5.7 for SYN and SYN-ACK. */
 static void retransmit_syn(struct tcp_socket *tcp)
@@ -69,11 +112,12 @@ static void retransmit_syn(struct tcp_socket *tcp)
         tcp_end(tcp, -ETIMEDOUT);
         return;
     }
-    if (has_given_up(tcp, tcp->give_up_ns ? tcp->give_up_ns : TCP_SYN_GIVE_UP_NS))
+    if (has_given_up(tcp, tcp_rto(tcp)))
         return;
     tcp->backoff++;
     tcp_count(TCP_RETRANSMITTED);
     tcp_send_syn(tcp);
+    set_next_attempt(tcp, TCP_TIMER_RETRANSMIT, tcp_rto(tcp));
 }
 
 static void retransmit_expired(struct tcp_socket *tcp)
@@ -84,15 +128,19 @@ static void retransmit_expired(struct tcp_socket *tcp)
     }
     if (tcp->snd_una == tcp->snd_nxt)
         return;
-    if (has_given_up(tcp, tcp->give_up_ns ? tcp->give_up_ns : TCP_GIVE_UP_NS))
+    if (has_given_up(tcp, tcp_rto(tcp)))
         return;
     tcp_count(TCP_TIMEOUTS);
     tcp_enter_loss(tcp);
     tcp->backoff++; /* RFC 6298 5.5 */
     if (tcp_update_route(tcp) == 0)
         tcp_output(tcp);
-    if (!tcp_timer_is_set(tcp, TCP_TIMER_RETRANSMIT))
-        tcp_timer_set(tcp, TCP_TIMER_RETRANSMIT, deadline_after_ns(tcp_rto(tcp)));
+    set_next_attempt(tcp, TCP_TIMER_RETRANSMIT, tcp_rto(tcp));
+}
+
+static uint64_t persist_interval(const struct tcp_socket *tcp)
+{
+    return MIN_T(uint64_t, tcp->rto_ns << tcp->persist_backoff, TCP_RTO_MAX_NS);
 }
 
 /*
@@ -101,16 +149,13 @@ static void retransmit_expired(struct tcp_socket *tcp)
  */
 static void persist_expired(struct tcp_socket *tcp)
 {
-    uint64_t interval;
-
     if (tcp->snd_end == tcp->snd_una && !tcp->has_user_fin)
         return;
-    if (has_given_up(tcp, tcp->give_up_ns ? tcp->give_up_ns : TCP_GIVE_UP_NS))
+    if (has_given_up(tcp, persist_interval(tcp)))
         return;
     tcp_send_window_probe(tcp);
     tcp->persist_backoff = MIN(tcp->persist_backoff + 1, 16u);
-    interval = MIN_T(uint64_t, tcp->rto_ns << tcp->persist_backoff, TCP_RTO_MAX_NS);
-    tcp_timer_set(tcp, TCP_TIMER_PERSIST, deadline_after_ns(interval));
+    set_next_attempt(tcp, TCP_TIMER_PERSIST, persist_interval(tcp));
 }
 
 /* RFC 9293 3.8.4. */

@@ -156,13 +156,11 @@ static void leave_table(struct udp_socket *udp)
     spin_unlock_irqrestore(&bucket->lock, flags);
 }
 
-/* A free port, random (RFC 6056). */
 static int enter_table_anywhere(struct udp_socket *udp, struct socket_address address)
 {
-    uint32_t start = random_below(PORT_EPHEMERAL_COUNT);
+    struct port_search search = { 0 };
 
-    for (uint32_t i = 0; i < PORT_EPHEMERAL_COUNT; i++) {
-        address.port = (uint16_t)(PORT_EPHEMERAL_FIRST + (start + i) % PORT_EPHEMERAL_COUNT);
+    while (port_search_next(&search, &address.port)) {
         if (enter_table(udp, &address) == 0)
             return 0;
     }

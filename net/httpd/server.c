@@ -119,9 +119,7 @@ static int listen_on(struct httpd *server)
 
     if (error)
         return error;
-    error = socket_set_option(server->listener, SOCKET_OPTION_REUSE_ADDRESS, 1);
-    if (!error)
-        error = socket_bind(server->listener, &local);
+    error = socket_bind(server->listener, &local);
     if (!error)
         error = socket_listen(server->listener, BACKLOG);
     if (error)

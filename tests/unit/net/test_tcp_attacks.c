@@ -60,6 +60,28 @@ static void paws(void)
     peer_skips();
 }
 
+/* RFC 7323 5.5: after 24 days of silence a timestamp says nothing; the new one is what counts. */
+static void paws_after_weeks(void)
+{
+    struct tcp_options options = {
+        .window_scale = -1, .mss = 1000, .has_timestamps = true, .ts_value = 5000
+    };
+    struct peer peer;
+    struct socket *socket = connect_with(&peer, &options);
+
+    host_advance_ns(25ull * 24 * 3600 * NS_PER_S);
+    peer.ts_value = 5000 + (25u * 24 * 3600 * 1000); /* beyond half of the circle: it looks old */
+    peer_sends_data(&peer, "new", 3);
+    host_advance_ns(NS_PER_S);
+    assert_int_equal(peer_gets(ACK)->options.ts_echo, peer.ts_value);
+    peer.ts_value -= 1000;
+    peer_sends(&peer, peer.nxt, peer.una, ACK, "old", 3);
+    assert_int_equal(peer_gets(ACK)->ack, peer.nxt);
+    assert_int_equal(to_tcp(socket)->unread, 3);
+    socket_abort(socket);
+    peer_skips();
+}
+
 /* RFC 1191, RFC 5927: a router's smaller MTU is obeyed if it speaks of something in flight. */
 static void path_mtu_discovery(void)
 {
@@ -103,4 +125,5 @@ static void path_mtu_discovery(void)
     peer_skips();
 }
 
-UNIT_TESTS(TCP_SCRIPT(blind_attacks), TCP_SCRIPT(paws), TCP_SCRIPT(path_mtu_discovery))
+UNIT_TESTS(TCP_SCRIPT(blind_attacks), TCP_SCRIPT(paws), TCP_SCRIPT(paws_after_weeks),
+           TCP_SCRIPT(path_mtu_discovery))

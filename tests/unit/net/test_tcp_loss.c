@@ -63,16 +63,17 @@ static void wrap(void)
     peer_skips();
 }
 
-/* RFC 6298 5: data is sent again after RTO, backing off; the connection ends after R2. */
+/* RFC 6298 5: data is sent again after RTO, backing off; RFC 1122 4.2.3.5: the connection ends when
+ * nothing was acknowledged for R2, at least 100 s and here exactly 120. */
 static void data_backoff(void)
 {
     struct peer peer;
     struct socket *socket = connect_plain(&peer);
-    uint64_t last, wait = TCP_RTO_MIN_NS;
+    uint64_t first, last, wait = TCP_RTO_MIN_NS;
     struct seen *again;
 
     user_sends(socket, 100);
-    last = peer_gets(ACK)->at_ns;
+    first = last = peer_gets(ACK)->at_ns;
     for (unsigned int i = 0; i < 6; i++, wait *= 2) {
         host_advance_ns(wait + NS_PER_MS);
         again = peer_gets(ACK);
@@ -81,8 +82,12 @@ static void data_backoff(void)
         assert_int_equal(again->at_ns - last, wait);
         last = again->at_ns;
     }
-    host_advance_ns(300 * NS_PER_S);
+    host_advance_ns(first + TCP_GIVE_UP_NS - 1 - clock_now_ns());
+    assert_int_equal(state_of(socket), TCP_ESTABLISHED);
+    host_advance_ns(1);
+    assert_int_equal(state_of(socket), TCP_CLOSED);
     assert_int_equal(socket_error(socket), -ETIMEDOUT);
+    assert_true(TCP_GIVE_UP_NS >= 100 * NS_PER_S);
     socket_close(socket);
     peer_skips();
 }
@@ -134,5 +139,27 @@ static void sack_recovery(void)
     peer_gets(RST | ACK);
 }
 
-UNIT_TESTS(TCP_SCRIPT(out_of_order), TCP_SCRIPT(wrap), TCP_SCRIPT(data_backoff),
-           TCP_SCRIPT(fast_retransmit), TCP_SCRIPT(sack_recovery))
+/* The same by the user's own limit; progress begins it again. */
+static void give_up_option(void)
+{
+    struct peer peer;
+    struct socket *socket = connect_plain(&peer);
+    uint64_t first;
+
+    assert_int_equal(socket_set_option(socket, SOCKET_OPTION_GIVE_UP, 3000), 0);
+    user_sends(socket, 100);
+    host_advance_ns(2 * NS_PER_S);
+    peer.una += 50;
+    peer_acks(&peer);
+    first = clock_now_ns();
+    host_advance_ns(3 * NS_PER_S - 1);
+    assert_int_equal(state_of(socket), TCP_ESTABLISHED);
+    host_advance_ns(1);
+    assert_int_equal(clock_now_ns() - first, 3 * NS_PER_S);
+    assert_int_equal(socket_error(socket), -ETIMEDOUT);
+    socket_close(socket);
+    peer_skips();
+}
+
+UNIT_TESTS(TCP_SCRIPT(give_up_option), TCP_SCRIPT(out_of_order), TCP_SCRIPT(wrap),
+           TCP_SCRIPT(data_backoff), TCP_SCRIPT(fast_retransmit), TCP_SCRIPT(sack_recovery))

@@ -71,11 +71,42 @@ static void simultaneous_open(void)
     peer_gets(RST | ACK);
 }
 
-/* RFC 6298: RTO of 1 s before a sample for SYN, doubled each time (5.5); RFC 9293 3.8.3: R2. */
+/*
+ * The same with both answers crossing: each is a SYN again, whose window is not scaled (RFC 7323
+ * 2.2) and whose data begins behind the SYN. No timer expired, so that RFC 6298 5.7 has no say.
+ */
+static void simultaneous_open_crossed(void)
+{
+    struct tcp_options options = { .window_scale = 7, .mss = 1000 };
+    struct socket *socket = connect_start();
+    struct seen *syn = peer_gets(SYN);
+    struct peer peer = {
+        .port = 7, .local_port = syn->local_port, .nxt = 300, .una = syn->seq + 1, .window = 1000
+    };
+    char got[8];
+
+    peer_sends_options(&peer, peer.nxt, 0, SYN, &options, NULL, 0);
+    assert_int_equal(peer_gets(SYN | ACK)->ack, peer.nxt + 1);
+    peer_sends_options(&peer, peer.nxt++, peer.una, SYN | ACK, &options, "data", 4);
+    peer.nxt += 4;
+    assert_int_equal(state_of(socket), TCP_ESTABLISHED);
+    assert_int_equal(to_tcp(socket)->snd_wnd, 1000);
+    assert_int_equal(to_tcp(socket)->rto_ns, TCP_RTO_INITIAL_NS);
+    assert_int_equal(peer_gets(ACK)->ack, peer.nxt);
+    assert_int_equal(user_takes(socket, got, sizeof(got)), 4);
+    assert_memory_equal(got, "data", 4);
+    peer_acks(&peer);
+    assert_int_equal(to_tcp(socket)->snd_wnd, 1000 << 7);
+    socket_abort(socket);
+    peer_gets(RST | ACK);
+}
+
+/* RFC 6298: RTO of 1 s before a sample for SYN, doubled each time (5.5); RFC 9293 3.8.3: R2 for
+ * SYN is 3 minutes, and here exactly. */
 static void syn_backoff(void)
 {
     struct socket *socket = connect_start();
-    uint64_t last = peer_gets(SYN)->at_ns, wait = NS_PER_S;
+    uint64_t first = peer_gets(SYN)->at_ns, last = first, wait = NS_PER_S;
 
     for (unsigned int i = 0; i < 5; i++, wait *= 2) {
         struct seen *again;
@@ -85,8 +116,11 @@ static void syn_backoff(void)
         assert_int_equal(again->at_ns - last, wait);
         last = again->at_ns;
     }
-    host_advance_ns(400 * NS_PER_S);
+    host_advance_ns(first + TCP_SYN_GIVE_UP_NS - 1 - clock_now_ns());
+    assert_int_equal(state_of(socket), TCP_SYN_SENT);
+    host_advance_ns(1);
     assert_int_equal(socket_error(socket), -ETIMEDOUT);
+    assert_true(TCP_SYN_GIVE_UP_NS >= 180 * NS_PER_S);
     socket_close(socket);
     peer_skips();
 }
@@ -131,19 +165,26 @@ static void syn_flood(void)
 /* RFC 6056: every port of the range in use to one peer: an error, not a loop. */
 static void port_exhaustion(void)
 {
-    static struct socket *sockets[PORT_EPHEMERAL_COUNT];
+    enum {
+        PORTS = 65536 - 49152
+    }; /* RFC 6335: the dynamic ports */
+    static struct socket *sockets[PORTS];
     struct socket_address address = socket_address_v4(WIRE_A_PEER, 7);
     struct socket *one_more;
 
-    for (unsigned int i = 0; i < PORT_EPHEMERAL_COUNT; i++)
+    for (unsigned int i = 0; i < PORTS; i++)
         sockets[i] = connect_start();
     assert_int_equal(socket_create(SOCKET_TCP, &one_more), 0);
     assert_int_equal(socket_connect(one_more, &address, 0), -EADDRNOTAVAIL);
+    assert_int_equal(tcp_counter(TCP_NO_PORT), 1);
+    socket_close(sockets[PORTS / 2]); /* one is free again, and is found */
+    sockets[PORTS / 2] = connect_start();
     socket_close(one_more);
-    for (unsigned int i = 0; i < PORT_EPHEMERAL_COUNT; i++)
+    for (unsigned int i = 0; i < PORTS; i++)
         socket_close(sockets[i]);
     peer_skips();
 }
 
 UNIT_TESTS(TCP_SCRIPT(active_open), TCP_SCRIPT(refused), TCP_SCRIPT(simultaneous_open),
-           TCP_SCRIPT(syn_backoff), TCP_SCRIPT(syn_flood), TCP_SCRIPT(port_exhaustion))
+           TCP_SCRIPT(simultaneous_open_crossed), TCP_SCRIPT(syn_backoff), TCP_SCRIPT(syn_flood),
+           TCP_SCRIPT(port_exhaustion))
