@@ -119,7 +119,7 @@ static void partial_ack(struct tcp_socket *tcp, uint32_t acked)
 {
     if (tcp->recovery == TCP_LOSS) {
         tcp_congestion_acked(tcp, acked);
-    } else if (!tcp->has_sack) { /* RFC 6582 3.2: the next hole begins here */
+    } else if (tcp->recovery == TCP_RECOVERY && !tcp->has_sack) { /* RFC 6582 3.2: the next hole */
         tcp->high_rxt = tcp->snd_una;
         tcp->must_retransmit = true;
         tcp->duplicate_acks -= MIN(tcp->duplicate_acks, acked / MAX(tcp->mss, (uint16_t)1));

@@ -21,11 +21,9 @@ static void lower_mss(struct tcp_socket *tcp, uint32_t mtu)
     tcp->high_rxt = tcp->snd_una;
     tcp->lost_edge = tcp->snd_nxt;
     tcp->must_retransmit = tcp->snd_una != tcp->snd_nxt;
-    if (tcp->recovery == TCP_OPEN) {
-        tcp->recovery = TCP_RECOVERY;
-        tcp->recovery_point = tcp->snd_nxt;
-        tcp->ssthresh = MAX(tcp->cwnd, 2u * tcp->mss);
-    }
+    if (tcp->recovery != TCP_LOSS)
+        tcp->recovery = TCP_RESEND;
+    tcp->recovery_point = tcp->snd_nxt;
     tcp_output(tcp);
 }
 

@@ -211,6 +211,7 @@ enum tcp_recovery {
     TCP_OPEN,     /* no loss known */
     TCP_RECOVERY, /* fast recovery, until recovery_point is acknowledged */
     TCP_LOSS,     /* after a retransmission timeout, likewise */
+    TCP_RESEND,   /* what was in flight was too large for the path: no congestion; likewise */
 };
 
 struct tcp_socket;

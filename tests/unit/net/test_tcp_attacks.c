@@ -90,9 +90,11 @@ static void path_mtu_discovery(void)
     struct socket *socket = connect_with(&peer, &options);
     uint8_t packet[56] = { 0x45, 0, 0, 56, 0, 0, 0, 0, 64, IP_PROTOCOL_ICMP };
     uint8_t *inner = packet + 28;
+    uint32_t cwnd;
     uint16_t sum;
 
     user_sends(socket, 2920);
+    cwnd = to_tcp(socket)->cwnd;
     assert_int_equal(peer_gets(ACK)->length, 1460);
     peer_skips();
     store_be32(packet + 12, IPV4(10, 1, 0, 77));
@@ -119,8 +121,20 @@ static void path_mtu_discovery(void)
     sum = checksum(packet + 20, 36);
     memcpy(packet + 22, &sum, 2);
     wire_inject(packet, sizeof(packet));
-    assert_int_equal(peer_gets(ACK)->length, 960);
+    for (uint32_t at = 0; at < 2920; at += 960) {
+        struct seen *again = peer_gets(ACK);
+
+        assert_int_equal(again->seq, peer.una + at);
+        assert_int_equal(again->length, MIN(2920 - at, 960u));
+    }
     assert_int_equal(to_tcp(socket)->mss, 960);
+    assert_int_equal(to_tcp(socket)->cwnd, cwnd); /* no congestion */
+    peer.una += 960;
+    peer_acks(&peer);
+    peer_gets_nothing(); /* each was sent again once */
+    peer.una += 1960;
+    peer_acks(&peer);
+    assert_int_equal(to_tcp(socket)->recovery, TCP_OPEN);
     socket_abort(socket);
     peer_skips();
 }
