@@ -99,6 +99,16 @@ def peer():
     made.close()
 
 
+@pytest.fixture
+def sink(peer, boot):
+    """(guest, peer): the guest takes TCP connections and counts what comes (nos.tcp_script)."""
+    from nos.tcp_script import GUEST, HOST, serve
+
+    guest = boot(append=f"ip={GUEST}/24,{HOST}", devices=peer.nic(), cpus=2)
+    serve(guest)
+    return guest, peer
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
     """Show the guests of a failed test."""

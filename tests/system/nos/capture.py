@@ -26,7 +26,8 @@ CHECKSUM_AT = {TCP: 16, UDP: 6}
 CHECK_SUMS = [word for protocol in ("ip", "udp", "tcp") for word in ("-o", f"{protocol}.check_checksum:TRUE")]
 BAD_CHECKSUM = " || ".join(f"{protocol}.checksum.status == 0" for protocol in ("ip", "udp", "tcp", "icmp"))
 # An ICMP error quotes the beginning of a packet: one that somebody else sent, and cut off.
-MALFORMED = "(_ws.malformed && !(icmp.type in {3, 11, 12}))"
+# TCP that sends its bytes again in other pieces (a smaller path MTU) is what tshark cannot put together.
+MALFORMED = "(_ws.malformed && !(icmp.type in {3, 11, 12}) && !(tcp && _ws.malformed.reassembly))"
 
 
 def of(devices, folder):
