@@ -9,6 +9,8 @@
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 
+#define UDP_CHECKSUM_OFFSET 6 /* in its header, as no other protocol has it */
+
 /* ---- buffers ---- */
 
 /* A buffer of our own: the header and the bytes in one allocation. */
@@ -307,8 +309,8 @@ int frame_complete_checksum(struct frame *frame)
     /* The field itself holds the pseudo header's sum and is part of what is added up. */
     value = checksum_fold(
         frame_checksum(frame, frame->csum_start, frame->length - frame->csum_start, 0));
-    if (value == 0)
-        value = 0xFFFF; /* the same sum; in UDP a 0 would say "no checksum" (RFC 768) */
+    if (value == 0 && frame->csum_offset == UDP_CHECKSUM_OFFSET)
+        value = 0xFFFF; /* the same sum, but 0 would say "no checksum" (RFC 768) */
     memcpy(header + field, &value, sizeof(value));
     frame->flags &= (uint8_t)~FRAME_CSUM_PARTIAL;
     return 0;

@@ -116,7 +116,8 @@ def complete_frame(data, at, length):
     pseudo = ones_sum(data[ip + 12:ip + 20] + struct.pack("!HH", protocol, end - segment))
     if struct.unpack_from("!H", data, field)[0] == pseudo:
         whole = ones_sum(data[segment:end])  # the pseudo header's sum is in it, in the field
-        struct.pack_into("!H", data, field, (whole ^ 0xFFFF) or 0xFFFF)
+        checksum = whole ^ 0xFFFF
+        struct.pack_into("!H", data, field, 0xFFFF if checksum == 0 and protocol == UDP else checksum)
 
 
 def ones_sum(data):

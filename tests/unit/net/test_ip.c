@@ -231,6 +231,29 @@ static int run_one(void *arg)
     return 0;
 }
 
+/* A sum of zero: 0 for TCP (RFC 1624, 3), 0xFFFF for UDP, where 0 says that there is none. */
+static uint16_t completed_zero_sum(uint16_t csum_offset)
+{
+    struct frame *frame = frame_alloc(0, 40, 1);
+    uint8_t *data = frame_data(frame);
+
+    memset(data, 0, 40);
+    store_be16(data + 20, 0xFFFF);
+    frame->flags = FRAME_CSUM_PARTIAL;
+    frame->csum_start = 0;
+    frame->csum_offset = csum_offset;
+    assert_int_equal(frame_complete_checksum(frame), 0);
+    uint16_t field = load_be16(data + csum_offset);
+    frame_free(frame);
+    return field;
+}
+
+static void zero_checksums(void)
+{
+    assert_int_equal(completed_zero_sum(6), 0xFFFF);
+    assert_int_equal(completed_zero_sum(16), 0);
+}
+
 #define IP_TEST(function)                                                                          \
     static void test_##function(void **state)                                                      \
     {                                                                                              \
@@ -246,7 +269,8 @@ IP_TEST(datagrams)
 IP_TEST(port_unreachable)
 IP_TEST(ping)
 IP_TEST(routes)
+IP_TEST(zero_checksums)
 
 UNIT_TESTS(UNIT_TEST(test_fragments), UNIT_TEST(test_fragment_attacks), UNIT_TEST(test_not_for_us),
            UNIT_TEST(test_datagrams), UNIT_TEST(test_port_unreachable), UNIT_TEST(test_ping),
-           UNIT_TEST(test_routes))
+           UNIT_TEST(test_routes), UNIT_TEST(test_zero_checksums))
