@@ -54,6 +54,14 @@ static const struct netdev_ops virtio_net_ops = {
     .poll_end = poll_end,
 };
 
+void net_fail(struct virtio_net *net, enum netdev_drop reason, const char *text)
+{
+    if (!READ_ONCE(net->netdev.is_started))
+        return;
+    netdev_count_drop(&net->netdev, reason);
+    netdev_fail(&net->netdev, text);
+}
+
 /* ---- link ---------------------------------------------------------------------------------- */
 
 static bool read_link(struct virtio_net *net)

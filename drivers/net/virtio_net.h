@@ -85,6 +85,10 @@ static inline struct virtio_net *virtio_net_of(struct netdev *netdev)
     return container_of(netdev, struct virtio_net, netdev);
 }
 
+/** net_fail() - the device cannot be believed any more: one drop is counted, the netdev stopped.
+ * Context: softirq. */
+void net_fail(struct virtio_net *net, enum netdev_drop reason, const char *text);
+
 /* virtio_net_rx.c */
 void net_rx_init(struct net_pair *pair, struct virtq *vq);
 /** net_rx_start() - have the first poll fill the ring; the netdev is registered, the device live.

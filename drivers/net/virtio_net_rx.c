@@ -171,9 +171,9 @@ static void receive(struct net_pair *pair, struct rx_page *page, uint32_t length
     memcpy(&header, page->data, pair->net->header_size);
     unsigned int buffers = pair->net->has_mergeable ? header.num_buffers : 1;
     if (buffers == 0 || buffers > FRAME_SEGMENTS_MAX) {
-        netdev_count_drop(netdev, NETDEV_DROP_RX_ERROR);
         page_free(page);
-        netdev_fail(netdev, "the device claims an impossible number of buffers");
+        net_fail(pair->net, NETDEV_DROP_RX_ERROR,
+                 "the device claims an impossible number of buffers");
         return;
     }
     struct frame *frame = first_segment(pair, page, length, buffers);
@@ -198,7 +198,8 @@ unsigned int net_rx_poll(struct net_pair *pair, unsigned int budget)
         received++;
     }
     if (pair->rx.vq->is_broken)
-        netdev_fail(&pair->net->netdev, "the device broke its contract on the receive queue");
+        net_fail(pair->net, NETDEV_DROP_RX_ERROR,
+                 "the device broke its contract on the receive queue");
     else if (!refill(pair))
         timer_start(&pair->rx.refill_timer, deadline_after_ns(REFILL_RETRY_NS), 0);
     return received;

@@ -162,7 +162,8 @@ void net_tx_reclaim(struct net_pair *pair)
     bool is_broken = tx->vq->is_broken;
     spin_unlock_irqrestore(&pair->tx.lock, flags);
     if (is_broken)
-        netdev_fail(&pair->net->netdev, "the device broke its contract on the transmit queue");
+        net_fail(pair->net, NETDEV_DROP_TX_ERROR,
+                 "the device broke its contract on the transmit queue");
     else if (was_full)
         netdev_transmit_wake(&pair->net->netdev, pair->index);
 }
