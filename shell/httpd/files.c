@@ -106,7 +106,7 @@ static void add_content_type(struct http_response *response, struct file *file, 
 }
 
 static void send_file(struct http_response *response, const struct http_request *request,
-                      struct file *file, const struct vfs_stat *stat)
+                      struct file *file, const char *path, const struct vfs_stat *stat)
 {
     struct http_range range = { .first = 0, .length = stat->size };
     struct http_validators validators;
@@ -133,7 +133,7 @@ static void send_file(struct http_response *response, const struct http_request 
         http_response_field(
             response, "Content-Range", "bytes %llu-%llu/%llu", (unsigned long long)range.first,
             (unsigned long long)(range.first + range.length - 1), (unsigned long long)stat->size);
-    add_content_type(response, file, request->path);
+    add_content_type(response, file, path);
     http_response_length(response, range.length);
     send_range(response, file, range);
 }
@@ -152,7 +152,7 @@ static void serve_directory(struct http_response *response, const struct http_re
         vfs_open(path, VFS_READ, &index) == 0) {
         vfs_file_stat(index, &stat);
         if (stat.type == VNODE_FILE)
-            send_file(response, request, index, &stat);
+            send_file(response, request, index, path, &stat);
         vfs_close(index);
         if (stat.type == VNODE_FILE)
             return;
@@ -177,7 +177,7 @@ static void serve_path(struct http_response *response, const struct http_request
     }
     vfs_file_stat(file, &stat);
     if (stat.type == VNODE_FILE)
-        send_file(response, request, file, &stat);
+        send_file(response, request, file, path, &stat);
     else if (path[strlen(path) - 1] == '/')
         serve_directory(response, request, file, path);
     else

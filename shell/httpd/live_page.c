@@ -225,7 +225,7 @@ static void write_tiles(struct http_response *response, const struct totals *tot
                          "class=big id=cpu>%llu.%llu %% <small>since boot</small></div><div "
                          "class=dim>",
                          (ull)(busy / 10), (ull)(busy % 10));
-    http_write_html(response, model);
+    http_write_html(response, model + strcspn(model, " ")); /* without who made it */
     http_response_printf(response,
                          "</div><svg id=cpu-line viewBox=\"0 0 119 41\" "
                          "preserveAspectRatio=none></svg></section>\n"

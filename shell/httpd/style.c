@@ -15,7 +15,7 @@ static const char style[] =
     "font:15px/1.45 system-ui,-apple-system,\"Segoe UI\",Roboto,sans-serif;"
     "font-variant-numeric:tabular-nums}\n"
     "main{max-width:1180px;margin:0 auto;padding:20px 16px 40px}\n"
-    "main.card{max-width:900px;margin:24px auto;padding:20px 24px}\n"
+    "main.card{max-width:900px;width:calc(100% - 24px);margin:24px auto;padding:20px 24px}\n"
     "header{display:flex;flex-wrap:wrap;align-items:baseline;gap:4px 16px;margin:4px 0 18px}\n"
     "h1{font-size:24px;margin:0;letter-spacing:-.02em;overflow-wrap:anywhere}\n"
     "h2{font-size:13px;margin:0 0 10px;font-weight:600;color:var(--dim);"
@@ -34,6 +34,7 @@ static const char style[] =
     "svg{display:block;width:100%;height:44px;margin-top:8px}\n"
     "svg path{vector-effect:non-scaling-stroke}\n"
     "section{overflow-x:auto}.columns>section,main>section{margin-bottom:14px}\n"
+    ".columns{margin-bottom:14px}.columns>section:last-child{margin-bottom:0}\n"
     "@media(min-width:860px){.columns{columns:2;column-gap:14px}"
     ".columns>section{break-inside:avoid}}\n"
     "table{border-collapse:collapse;width:100%;font-size:14px}\n"
@@ -50,7 +51,7 @@ static const char style[] =
     "main.card td:first-child{white-space:normal;overflow-wrap:anywhere;width:99%}\n"
     "pre{margin:0;font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;"
     "overflow-x:auto;max-height:30em}\n"
-    "@media(max-width:600px){h1{font-size:21px}main.card{margin:12px;padding:14px}"
+    "@media(max-width:600px){h1{font-size:21px}main.card{margin:12px auto;padding:14px}"
     ".tiles{grid-template-columns:1fr 1fr;gap:10px}.card{padding:12px}.big{font-size:20px}}\n";
 
 void httpd_write_page_start(struct http_response *response, const char *title)
