@@ -82,12 +82,42 @@ int tcp_table_insert(struct tcp_socket *tcp)
     return error;
 }
 
+static bool is_port_taken_locked(const struct port_bucket *bucket,
+                                 const struct socket_address *address)
+{
+    const struct tcp_socket *other;
+
+    list_for_each_entry(other, &bucket->sockets, port_node) {
+        const struct socket_address *taken = &other->base.local;
+
+        if (taken->port == address->port &&
+            (taken->ip.family == IP_NONE || address->ip.family == IP_NONE ||
+             taken->ip.v4 == address->ip.v4))
+            return true;
+    }
+    return false;
+}
+
+static bool is_port_taken(const struct socket_address *address)
+{
+    struct port_bucket *bucket = &ports[address->port % PORT_BUCKETS];
+    irqflags_t flags = spin_lock_irqsave(&bucket->lock);
+    bool is_taken = is_port_taken_locked(bucket, address);
+
+    spin_unlock_irqrestore(&bucket->lock, flags);
+    return is_taken;
+}
+
+/*
+ * A port that somebody bound is left alone: from a listener's own port, a connection to it would
+ * meet itself.
+ */
 int tcp_table_insert_anywhere(struct tcp_socket *tcp)
 {
     struct port_search search = { 0 };
 
     while (port_search_next(&search, &tcp->base.local.port)) {
-        if (tcp_table_insert(tcp) == 0)
+        if (!is_port_taken(&tcp->base.local) && tcp_table_insert(tcp) == 0)
             return 0;
     }
     tcp->base.local.port = 0;
@@ -113,22 +143,6 @@ unsigned int tcp_connection_count(void)
 }
 
 /* ---- ports and listeners ---- */
-
-static bool is_port_taken_locked(const struct port_bucket *bucket,
-                                 const struct socket_address *address)
-{
-    const struct tcp_socket *other;
-
-    list_for_each_entry(other, &bucket->sockets, port_node) {
-        const struct socket_address *taken = &other->base.local;
-
-        if (taken->port == address->port &&
-            (taken->ip.family == IP_NONE || address->ip.family == IP_NONE ||
-             taken->ip.v4 == address->ip.v4))
-            return true;
-    }
-    return false;
-}
 
 static int bind_exactly(struct tcp_socket *tcp, const struct socket_address *address)
 {

@@ -162,7 +162,10 @@ static void syn_flood(void)
     peer_skips();
 }
 
-/* RFC 6056: every port of the range in use to one peer: an error, not a loop. */
+/*
+ * RFC 6056: every port of the range in use, by connections to one peer and by one listener: an
+ * error, not a loop, and never the listener's port.
+ */
 static void port_exhaustion(void)
 {
     enum {
@@ -170,9 +173,13 @@ static void port_exhaustion(void)
     }; /* RFC 6335: the dynamic ports */
     static struct socket *sockets[PORTS];
     struct socket_address address = socket_address_v4(WIRE_A_PEER, 7);
-    struct socket *one_more;
+    struct socket_address any = { .port = 50000 };
+    struct socket *one_more, *listener;
 
-    for (unsigned int i = 0; i < PORTS; i++)
+    assert_int_equal(socket_create(SOCKET_TCP, &listener), 0);
+    assert_int_equal(socket_bind(listener, &any), 0);
+    assert_int_equal(socket_listen(listener, 1), 0);
+    for (unsigned int i = 1; i < PORTS; i++)
         sockets[i] = connect_start();
     assert_int_equal(socket_create(SOCKET_TCP, &one_more), 0);
     assert_int_equal(socket_connect(one_more, &address, 0), -EADDRNOTAVAIL);
@@ -180,7 +187,8 @@ static void port_exhaustion(void)
     socket_close(sockets[PORTS / 2]); /* one is free again, and is found */
     sockets[PORTS / 2] = connect_start();
     socket_close(one_more);
-    for (unsigned int i = 0; i < PORTS; i++)
+    socket_close(listener);
+    for (unsigned int i = 1; i < PORTS; i++)
         socket_close(sockets[i]);
     peer_skips();
 }
