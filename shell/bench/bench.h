@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,11 +22,12 @@ struct bench {
     struct shell *shell;
     int argc; /* what follows the name on the command line */
     char **argv;
+    bool is_quick; /* -q: does it work? A twentieth of the operations */
 };
 
 struct bench_row {
     const char *name;
-    const char *arguments; /* "[DISK]" */
+    const char *arguments; /* "DISK [write]"; "": `bench all` runs it */
     const char *help;
     int (*run)(struct bench *bench); /* 0 or -errno, having said why */
 };
@@ -34,13 +36,20 @@ struct bench_row {
     REGISTRY_ENTRY(bench_row, name_##_bench_row,                                                   \
                    { .name = #name_, .arguments = (arguments_), .help = (help_), .run = (run_) })
 
+/** bench_count() - how many operations to measure: @full, or with -q a twentieth of them. */
+uint64_t bench_count(const struct bench *bench, uint64_t full);
+
 /** bench_report() - one line of the result. */
 void bench_report(struct bench *bench, const char *name, uint64_t value, const char *unit);
 
 /** bench_rate() - @bytes in @ns as MB/s (10^6). */
 uint64_t bench_rate(uint64_t bytes, uint64_t ns);
 
-/** bench_per() - ns per operation of @count, reported as "ns" with one decimal in tenths. */
+/** bench_report_per_second() - @count things done in @ns, as @unit "requests/s" or another rate. */
+void bench_report_per_second(struct bench *bench, const char *name, uint64_t count, uint64_t ns,
+                             const char *unit);
+
+/** bench_report_per() - ns per operation of @count, reported as "ns" with one decimal in tenths. */
 void bench_report_per(struct bench *bench, const char *name, uint64_t ns, uint64_t count);
 
 /** bench_percentile() - of @count samples, which are sorted in place; @percent 50 is the median. */

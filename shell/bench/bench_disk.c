@@ -14,10 +14,10 @@
 #include "shell/bench/bench.h"
 
 #define IN_FLIGHT_MAX 32
-#define LARGE_SECTORS 256 /* 128 KiB */
-#define SMALL_SECTORS 8   /* 4 KiB */
-#define LARGE_TOTAL   (64UL * 1024 * 1024 / SECTOR_SIZE)
-#define SMALL_COUNT   8000
+#define LARGE_SECTORS 256                                 /* 128 KiB */
+#define SMALL_SECTORS 8                                   /* 4 KiB */
+#define LARGE_TOTAL   (512UL * 1024 * 1024 / SECTOR_SIZE) /* round and round a smaller disk */
+#define SMALL_COUNT   10000
 
 struct disk_run;
 
@@ -101,7 +101,7 @@ static int run_slots(struct disk_run *run, uint8_t *buffers, unsigned int in_fli
 static int measure(struct bench *bench, struct disk_run *run, uint8_t *buffers,
                    unsigned int in_flight)
 {
-    uint64_t count = run->is_random ? SMALL_COUNT : LARGE_TOTAL / run->sectors;
+    uint64_t count = bench_count(bench, run->is_random ? SMALL_COUNT : LARGE_TOTAL / run->sectors);
     char name[48];
 
     run->left = count;

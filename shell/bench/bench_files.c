@@ -17,6 +17,7 @@ struct files_run {
     struct bench *bench;
     uint32_t count;
     bool is_synced_each;
+    struct file *opened; /* the directory, when each removal is synced */
     uint8_t data[FILE_SIZE];
     char directory[VFS_PATH_MAX];
     char path[VFS_PATH_MAX];
@@ -66,7 +67,11 @@ static int read_one(struct files_run *run, uint32_t number)
 
 static int remove_one(struct files_run *run, uint32_t number)
 {
-    return vfs_remove(path_of(run, number));
+    int error = vfs_remove(path_of(run, number));
+
+    if (!error && run->is_synced_each)
+        error = vfs_fsync(run->opened);
+    return error;
 }
 
 static int measure(struct files_run *run, const char *name,
@@ -93,6 +98,32 @@ static int measure(struct files_run *run, const char *name,
     return error;
 }
 
+static int measure_one_sync(struct files_run *run)
+{
+    int error = measure(run, "files_create", create_one, true);
+
+    if (!error)
+        error = measure(run, "files_stat", stat_one, false);
+    if (!error)
+        error = measure(run, "files_read", read_one, false);
+    if (!error)
+        error = measure(run, "files_remove", remove_one, true);
+    return error;
+}
+
+static int measure_synced(struct files_run *run)
+{
+    int error = vfs_open(run->directory, VFS_READ, &run->opened);
+
+    if (error)
+        return error;
+    error = measure(run, "files_create_synced", create_one, false);
+    if (!error)
+        error = measure(run, "files_remove_synced", remove_one, false);
+    vfs_close(run->opened);
+    return error;
+}
+
 static int run_files(struct files_run *run)
 {
     int error = vfs_mkdir(run->directory);
@@ -101,14 +132,7 @@ static int run_files(struct files_run *run)
         shell_error(run->bench->shell, "%s: %s", run->directory, errno_text(error));
         return error;
     }
-    error = measure(run, run->is_synced_each ? "files_create_synced" : "files_create", create_one,
-                    true);
-    if (!error)
-        error = measure(run, "files_stat", stat_one, false);
-    if (!error)
-        error = measure(run, "files_read", read_one, false);
-    if (!error)
-        error = measure(run, "files_remove", remove_one, true);
+    error = run->is_synced_each ? measure_synced(run) : measure_one_sync(run);
     int cleanup_error = vfs_remove_tree(run->directory, NULL);
     return error ? error : cleanup_error;
 }

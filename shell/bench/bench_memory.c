@@ -12,15 +12,16 @@
 #include "shell/bench/bench.h"
 
 #define BATCH  256
-#define ROUNDS 200
+#define ROUNDS 2000
 
 static int heap_batches(struct bench *bench, const char *name, size_t size)
 {
     static void *objects[BATCH]; /* one bench at a time is measured anyway */
+    uint64_t rounds = bench_count(bench, ROUNDS);
     int error = 0;
     uint64_t start = clock_now_ns();
 
-    for (int round = 0; round < ROUNDS && !error; round++) {
+    for (uint64_t round = 0; round < rounds && !error; round++) {
         for (int i = 0; i < BATCH; i++)
             objects[i] = kmalloc(size);
         for (int i = 0; i < BATCH; i++) {
@@ -30,17 +31,18 @@ static int heap_batches(struct bench *bench, const char *name, size_t size)
         }
     }
     if (!error)
-        bench_report_per(bench, name, clock_now_ns() - start, BATCH * ROUNDS);
+        bench_report_per(bench, name, clock_now_ns() - start, BATCH * rounds);
     return error;
 }
 
 static int page_batches(struct bench *bench)
 {
     static void *pages[BATCH];
+    uint64_t rounds = bench_count(bench, ROUNDS);
     int error = 0;
     uint64_t start = clock_now_ns();
 
-    for (int round = 0; round < ROUNDS && !error; round++) {
+    for (uint64_t round = 0; round < rounds && !error; round++) {
         for (int i = 0; i < BATCH; i++)
             pages[i] = page_alloc(1, 0, "bench");
         for (int i = 0; i < BATCH; i++) {
@@ -50,7 +52,7 @@ static int page_batches(struct bench *bench)
         }
     }
     if (!error)
-        bench_report_per(bench, "page_alloc_free", clock_now_ns() - start, BATCH * ROUNDS);
+        bench_report_per(bench, "page_alloc_free", clock_now_ns() - start, BATCH * rounds);
     return error;
 }
 
@@ -67,7 +69,7 @@ BENCH(heap, "kmalloc and kfree of 64 and 1024 bytes, and pages, in batches of 25
 /* ---- bytes --------------------------------------------------------------------------------- */
 
 #define LARGE      (1024 * 1024)
-#define BYTES_EACH (64UL * 1024 * 1024) /* moved for one number */
+#define BYTES_EACH (128UL * 1024 * 1024) /* moved for one number */
 
 static volatile uint32_t sink; /* keeps results from being thrown away with their computation */
 
@@ -110,7 +112,7 @@ static int bytes_bench(struct bench *bench)
 
     for (size_t r = 0; to && from && r < ARRAY_SIZE(routines); r++)
         for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {
-            size_t count = BYTES_EACH / sizes[s] / (sizes[s] == 64 ? 8 : 1);
+            size_t count = bench_count(bench, BYTES_EACH / sizes[s] / (sizes[s] == 64 ? 8 : 1));
             uint64_t start = clock_now_ns();
             for (size_t i = 0; i < count; i++)
                 routines[r].run(to, from, sizes[s]);

@@ -1,129 +1,106 @@
 /*
- * Benchmark of TCP against the peer of bench/linux/peer.c on another machine: what it sends, what
- * it takes, and how long one byte takes there and back.
+ * Benchmark of TCP streams: what a peer sends and takes, by one connection and by eight at once.
  */
-#include "kernel/sched/task.h"
 #include "lib/errno.h"
+#include "lib/printf.h"
 #include "mm/kmalloc.h"
-#include "net/socket.h"
-#include "shell/bench/bench.h"
+#include "shell/bench/bench_peer.h"
+#include "shell/bench/bench_team.h"
 
-#define PORT_SOURCE 7001 /* sends without end */
-#define PORT_SINK   7002 /* takes everything, and closes when we do */
-#define PORT_ECHO   7003
-#define TOTAL       (64UL * 1024 * 1024)
+#define TOTAL       (256UL * 1024 * 1024) /* over all connections */
 #define CHUNK       65536
-#define TRIPS       2000
-#define WAIT_NS     (20 * NS_PER_S)
+#define STREAMS_MAX 8
 
-struct tcp_run {
-    struct bench *bench;
-    struct socket_address address;
-    struct socket *socket;
+struct stream {
+    const struct socket_address *peer;
+    uint64_t bytes;
     uint8_t *buffer; /* CHUNK bytes */
-    uint64_t *times; /* TRIPS */
 };
 
-static int receive_total(struct tcp_run *run)
+static int receive_stream(void *arg)
 {
-    uint64_t start = clock_now_ns();
-    size_t total = 0, got;
+    struct stream *stream = arg;
+    struct socket *socket;
+    size_t got;
+    int error = bench_peer_connect(stream->peer, PEER_SOURCE, &socket);
 
-    while (total < TOTAL) {
-        int error =
-            socket_receive(run->socket, run->buffer, CHUNK, deadline_after_ns(WAIT_NS), &got);
-        if (error || got == 0)
-            return error ? error : -ECONNRESET;
-        total += got;
+    if (error)
+        return error;
+    for (uint64_t total = 0; total < stream->bytes && !error; total += got) {
+        error =
+            socket_receive(socket, stream->buffer, CHUNK, deadline_after_ns(PEER_WAIT_NS), &got);
+        if (!error && got == 0)
+            error = -ECONNRESET;
     }
-    bench_report(run->bench, "tcp_receive", bench_rate(total, clock_now_ns() - start), "MB/s");
-    return 0;
+    socket_abort(socket);
+    return error;
 }
 
 /* Sent is what the peer has taken: it closes when it has read everything. */
-static int send_total(struct tcp_run *run)
+static int send_stream(void *arg)
 {
+    struct stream *stream = arg;
+    struct socket *socket;
+    size_t got;
+    int error = bench_peer_connect(stream->peer, PEER_SINK, &socket);
+
+    if (error)
+        return error;
+    for (uint64_t total = 0; total < stream->bytes && !error; total += CHUNK)
+        error = socket_send(socket, stream->buffer, CHUNK, deadline_after_ns(PEER_WAIT_NS), NULL);
+    if (!error)
+        error = socket_shutdown(socket, SOCKET_SHUTDOWN_WRITE);
+    if (!error)
+        error = socket_receive(socket, stream->buffer, 1, deadline_after_ns(PEER_WAIT_NS), &got);
+    socket_abort(socket);
+    return error;
+}
+
+static int measure(struct bench *bench, struct stream *streams, unsigned int count,
+                   const char *direction, int (*run)(void *arg))
+{
+    uint64_t total = bench_count(bench, TOTAL / CHUNK) / count * count * CHUNK;
+    struct bench_team team;
+    char name[32];
+
+    snprintf(name, sizeof(name), "tcp_%s_%u", direction, count);
+    for (unsigned int i = 0; i < count; i++)
+        streams[i].bytes = total / count;
     uint64_t start = clock_now_ns();
-    size_t got;
-
-    for (size_t total = 0; total < TOTAL; total += CHUNK) {
-        int error = socket_send(run->socket, run->buffer, CHUNK, deadline_after_ns(WAIT_NS), NULL);
-        if (error)
-            return error;
-    }
-    int error = socket_shutdown(run->socket, SOCKET_SHUTDOWN_WRITE);
+    int error = bench_team_start(&team, TEAM_ANYWHERE, count, run, streams, sizeof(*streams));
     if (!error)
-        error = socket_receive(run->socket, run->buffer, 1, deadline_after_ns(WAIT_NS), &got);
+        error = bench_team_join(&team);
     if (!error)
-        bench_report(run->bench, "tcp_send", bench_rate(TOTAL, clock_now_ns() - start), "MB/s");
+        bench_report(bench, name, bench_rate(total, clock_now_ns() - start), "MB/s");
     return error;
 }
 
-static int round_trips(struct tcp_run *run)
+static int measure_all(struct bench *bench, struct stream *streams)
 {
-    int error = socket_set_option(run->socket, SOCKET_OPTION_NODELAY, 1);
-    size_t got;
+    static const unsigned int counts[] = { 1, STREAMS_MAX };
+    int error = 0;
 
-    for (int i = 0; i < TRIPS && !error; i++) {
-        uint64_t start = clock_now_ns();
-        error = socket_send(run->socket, run->buffer, 1, deadline_after_ns(WAIT_NS), NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(counts) && !error; i++) {
+        error = measure(bench, streams, counts[i], "receive", receive_stream);
         if (!error)
-            error = socket_receive(run->socket, run->buffer, 1, deadline_after_ns(WAIT_NS), &got);
-        run->times[i] = clock_now_ns() - start;
+            error = measure(bench, streams, counts[i], "send", send_stream);
     }
-    if (error)
-        return error;
-    bench_report(run->bench, "tcp_round_trip_median", bench_percentile(run->times, TRIPS, 50),
-                 "ns");
-    bench_report(run->bench, "tcp_round_trip_p99", bench_percentile(run->times, TRIPS, 99), "ns");
-    return 0;
-}
-
-static int connected(struct tcp_run *run, uint16_t port, int (*measure)(struct tcp_run *run))
-{
-    int error = socket_create(SOCKET_TCP, &run->socket);
-
-    if (error)
-        return error;
-    run->address.port = port;
-    error = socket_connect(run->socket, &run->address, deadline_after_ns(WAIT_NS));
-    if (!error)
-        error = measure(run);
-    socket_abort(run->socket);
-    return error;
-}
-
-static int measure_all(struct tcp_run *run)
-{
-    int error = connected(run, PORT_SOURCE, receive_total);
-
-    if (!error)
-        error = connected(run, PORT_SINK, send_total);
-    if (!error)
-        error = connected(run, PORT_ECHO, round_trips);
-    if (error)
-        shell_error(run->bench->shell, "the peer: %s", errno_text(error));
-    return error;
+    return bench_peer_failed(bench, error);
 }
 
 static int tcp_bench(struct bench *bench)
 {
-    struct tcp_run run = { .bench = bench };
+    struct stream streams[STREAMS_MAX];
+    struct socket_address peer;
+    int error = bench_peer(bench, &peer);
 
-    if (bench->argc != 1) {
-        shell_error(bench->shell, "usage: bench tcp HOST, where bench/linux/peer.c runs");
-        return -EINVAL;
-    }
-    int error = net_resolve(bench->argv[0], &run.address.ip, deadline_after_ns(WAIT_NS));
-    if (error) {
-        shell_error(bench->shell, "%s: %s", bench->argv[0], errno_text(error));
+    if (error)
         return error;
-    }
-    run.buffer = kzalloc(CHUNK);
-    run.times = kcalloc(TRIPS, sizeof(run.times[0]));
-    error = run.buffer && run.times ? measure_all(&run) : -ENOMEM;
-    kfree(run.buffer);
-    kfree(run.times);
+    uint8_t *buffers = kzalloc(STREAMS_MAX * CHUNK);
+    for (unsigned int i = 0; i < STREAMS_MAX; i++)
+        streams[i] = (struct stream){ .peer = &peer, .buffer = buffers + i * CHUNK };
+    error = buffers ? measure_all(bench, streams) : -ENOMEM;
+    kfree(buffers);
     return error;
 }
-BENCH(tcp, "TCP to and from a peer, and round trips of one byte", "HOST", tcp_bench);
+BENCH(tcp, "TCP to and from a peer, by 1 connection and by 8", "HOST", tcp_bench);
