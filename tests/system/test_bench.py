@@ -1,17 +1,35 @@
 """bench: every row runs and gives a number that can be one. How large they are is no test's business."""
+import io
+import json
 import re
+import subprocess
+import sys
 
+from nos import build
 from nos.disk import drive, make_image
 
-ROW = re.compile(r"^([a-z][a-z0-9_]*) ([0-9.]+) (ns|MB/s|requests/s)$", re.M)
+sys.path.insert(0, str(build.ROOT / "bench"))
 
+import chart  # noqa: E402 (bench/ is a folder of programs, not a package)
+import report  # noqa: E402
+import rows as catalogue  # noqa: E402
+
+ROW = re.compile(r"^(?:.*\r)?([a-z][a-z0-9_]*) ([0-9.]+) (ns|MB/s|requests/s|packets/s)$", re.M)
+
+GROWTH_ROWS = {f"growth_{what}_{size}" for what, sizes in (
+    ("switch", (10, 500)), ("create", (10, 500)), ("timer", (10, 5000)), ("expiry", (10, 5000)),
+    ("trip", (1, 500)), ("connect", (1, 500)), ("cpus", (1, 2))) for size in sizes}
 KERNEL_ROWS = {
     "switch_same_cpu", "switch_across_cpus", "task_create_join", "mutex_uncontended", "spinlock_uncontended",
     "mutex_contended_4", "sleep_1ms_late_median", "sleep_1ms_late_p99", "kmalloc_kfree_64", "kmalloc_kfree_1024",
     "page_alloc_free", *(f"{routine}_{size}" for routine in ("memcpy", "memset", "checksum", "crc32")
                          for size in (64, 1460, 1 << 20))}
 FILE_ROWS = {"files_create", "files_stat", "files_read", "files_remove"}
+SYNCED_ROWS = {"files_create_synced", "files_remove_synced"}
+DIRECTORY_ROWS = {f"growth_{what}_{size}" for what in ("stat", "make") for size in (100, 5000)}
 DISK_ROWS = {f"disk_read_{kind}_{count}" for kind in ("128k", "4k_random") for count in (1, 32)}
+NET_ROWS = {*(f"tcp_{direction}_{count}" for direction in ("receive", "send") for count in (1, 8)),
+            "tcp_round_trip_median", "tcp_round_trip_p99", "tcp_connect_close", "udp_echo_64", "ping_answered"}
 
 
 def rows_of(guest, command):
@@ -23,20 +41,101 @@ def rows_of(guest, command):
     return rows
 
 
-def test_every_row_of_kernel_files_and_disk(boot, tmp_path):
+def test_every_row_of_kernel_and_growth(boot):
+    rows = rows_of(boot(cpus=2), "bench -q all")
+    assert rows.keys() == KERNEL_ROWS | GROWTH_ROWS
+    assert rows["sleep_1ms_late_median"] <= rows["sleep_1ms_late_p99"]
+
+
+def test_every_row_of_files_and_disk(boot, tmp_path):
     image = make_image(tmp_path / "disk.img", 64)
     guest = boot(cpus=2, devices=[*drive("d", image), "-device", "virtio-blk-pci,drive=d"])
-    kernel = rows_of(guest, "bench all")
-    assert kernel.keys() == KERNEL_ROWS
-    assert kernel["sleep_1ms_late_median"] <= kernel["sleep_1ms_late_p99"]
     assert rows_of(guest, "bench files / 200").keys() == FILE_ROWS
-    assert rows_of(guest, "bench disk vda").keys() == DISK_ROWS
+    assert rows_of(guest, "bench files / 50 sync").keys() == SYNCED_ROWS
+    assert rows_of(guest, "bench -q growth_files /").keys() == DIRECTORY_ROWS
+    assert rows_of(guest, "bench -q disk vda").keys() == DISK_ROWS
+
+
+def test_every_row_of_the_network(network, boot, tmp_path):
+    """Against the peer of ./nos bench and nginx, as there."""
+    folder = build.ROOT / "bench" / "linux"
+    peer = tmp_path / "peer"
+    subprocess.run(["gcc", "-O2", "-o", peer, folder / "peer.c", folder / "flight.c"], check=True)
+    network.start(str(peer))
+    network.wait_listening(7003)
+    root = network.nginx()
+    (root / "file").write_bytes(bytes(1 << 20))
+    guest = boot(prefix=network.prefix, cpus=2, append=network.static(),
+                 devices=network.nic(offload=True, capture=False))
+    found = {}
+    for name in ("tcp", "requests", "udp", "ping"):
+        found.update(rows_of(guest, f"bench -q {name} 10.77.0.1"))
+    assert found.keys() == NET_ROWS
+    assert rows_of(guest, "bench wget http://10.77.0.1/file /file").keys() == {"wget_to_disk"}
 
 
 def test_what_cannot_be_measured(boot):
     guest = boot()
     for command, message in (("bench nonsense", "no benchmark named nonsense"), ("bench disk vdz", "vdz"),
-                             ("bench files /nowhere 10", "nowhere"), ("bench tcp", "usage: bench tcp HOST")):
+                             ("bench files /nowhere 10", "nowhere"), ("bench tcp", "wanted: the HOST"),
+                             ("bench udp 1.2.3.4", "the peer: network unreachable"),
+                             ("bench growth_files", "usage: bench growth_files DIRECTORY"),
+                             ("bench wget", "usage: bench wget URL PATH")):
         output, succeeded = guest.status(command)
         assert not succeeded and message in output, output
     assert "switch" in guest.run("bench")
+
+
+# ---- the tool beside it: what it makes of samples ----
+
+def results(nos=2.0, linux=6.0):
+    """A run of one row in ns and one in MB/s, two kinds of CPU."""
+    return {"commit": "0123456", "date": "2020-01-01", "host": "2 x CPU", "qemu": "QEMU", "rounds": 3,
+            "rounds done": 3, "quick": False, "groups": ["kernel"], "failures": [], "seconds": {"kernel": 1},
+            "units": {"switch_same_cpu": "ns", "memcpy_64": "MB/s"},
+            "samples": {"switch_same_cpu": {"Linux max": [9, linux, 7], "Linux qemu64": [linux, linux, 99],
+                                            "nos max": [nos, nos, nos]},
+                        "memcpy_64": {"Linux max": [100, 50, 400], "nos max": [300], "nos qemu64": [200]}},
+            "counts": {"memcpy_64": {"Linux": [2000, "MB/s"], "nos": [1000, "MB/s"]}}}
+
+
+def test_the_table():
+    lines = {line.row.name: line for line in report.lines(results())}
+    assert lines.keys() == {row.name for row in catalogue.ROWS if row.group == "kernel"}
+    switch, memcpy = lines["switch_same_cpu"], lines["memcpy_64"]
+    assert switch.values["Linux"] == (6, 6, 99) and switch.ratio == 3 and switch.verdict() == ""
+    assert memcpy.values["nos"] == (300, 300, 300) and memcpy.ratio == 3
+    assert memcpy.counts == {"Linux": 32, "nos": 64} and memcpy.verdict() == "missed"
+    text = report.markdown(results())
+    assert "| task switch by semaphore, same CPU | ns | 6.00 | 2.00 | 3.00 |" in text
+    assert "failed" in text  # the rows that nobody has measured
+    assert chart.draw(report.lines(results()), "a <title>").count("<rect") == 3  # two bars and the ground
+
+
+def test_two_runs_are_compared():
+    out = io.StringIO()
+    first, near, far = results(), results(linux=7.0), results(linux=7.5)
+    for run in (first, near, far):
+        for row in catalogue.ROWS:  # nothing has failed
+            run["samples"].setdefault(row.name, {"Linux max": [1], "nos max": [1]})
+            run["units"].setdefault(row.name, "ns")
+    assert report.compare(first, near, out)
+    assert not report.compare(first, far, out)
+    assert "25 %  more than 20 %" in out.getvalue()
+
+
+def test_the_docs_have_a_place_for_the_table():
+    text = (build.ROOT / "docs" / "PERFORMANCE.md").read_text()
+    begin, end = "<!-- by ./nos bench --docs -->", "<!-- end -->"
+    new = report.replace_between(text, begin, end, "table\n")
+    assert f"{begin}\ntable\n{end}" in new
+    assert report.replace_between(new, begin, end, "table\n") == new
+
+
+def test_an_earlier_run_is_reported_again(tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps(results()))
+    command = [sys.executable, str(build.ROOT / "bench" / "run.py"), "--from", str(tmp_path)]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert shown.returncode == 0 and "task switch by semaphore, same CPU" in shown.stdout, shown
+    assert (tmp_path / "chart.svg").read_text().startswith("<svg")
+    assert (tmp_path / "table.md").exists() and (tmp_path / "table.txt").exists()
