@@ -56,6 +56,17 @@ static inline uintptr_t cpu_stack_canary(void);
 static inline void cpu_preempt_count_add(int delta);
 static inline int cpu_preempt_count(void);
 
+/*
+ * A word of flags of this CPU beside that counter, what is held off while it is not 0; a single
+ * instruction each, too, so that an interrupt in between loses nothing.
+ */
+static inline void cpu_pending_set(uint16_t flags);
+static inline void cpu_pending_clear(uint16_t flags);
+static inline bool cpu_pending_test(uint16_t flags); /* is any of them set? */
+
+/** cpu_code_address() - of this very place in the code, to say later who it was. */
+static inline uintptr_t cpu_code_address(void);
+
 /** cpu_relax() - one turn of a spin loop (PAUSE). */
 static inline void cpu_relax(void);
 

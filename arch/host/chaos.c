@@ -43,5 +43,5 @@ void host_chaos_point(void)
     if (one_in(EXPIRE_ONE_IN) && host_clock_jump())
         host_irq_enabled();
     if (one_in(PREEMPT_ONE_IN))
-        this_cpu_ptr(preempt_pending)->reschedule = true;
+        cpu_pending_set(PREEMPT_RESCHEDULE);
 }

@@ -16,6 +16,7 @@ struct task;
 struct host_cpu {
     struct task *task;
     int preempt_count;
+    uint16_t pending;
     bool irq_enabled;
     bool has_chaos; /* chaos.c */
     uintptr_t stack_canary;
@@ -70,6 +71,26 @@ static inline void cpu_preempt_count_add(int delta)
 static inline int cpu_preempt_count(void)
 {
     return host_cpu.preempt_count;
+}
+
+static inline void cpu_pending_set(uint16_t flags)
+{
+    host_cpu.pending |= flags;
+}
+
+static inline void cpu_pending_clear(uint16_t flags)
+{
+    host_cpu.pending &= (uint16_t)~flags;
+}
+
+static inline bool cpu_pending_test(uint16_t flags)
+{
+    return host_cpu.pending & flags;
+}
+
+static inline uintptr_t cpu_code_address(void)
+{
+    return (uintptr_t)__builtin_return_address(0);
 }
 
 void host_relax(void);

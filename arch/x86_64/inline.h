@@ -22,6 +22,7 @@ struct cpu_local {
     int32_t preempt_count;   /* 20 */
     uintptr_t scratch[2];    /* 24: for entry code */
     uintptr_t stack_canary;  /* 40: -mstack-protector-guard-offset=40 */
+    uint16_t pending;        /* 48: flags of what preemption holds off */
 };
 
 #define CPU_LOCAL_PERCPU_OFFSET 0
@@ -29,6 +30,7 @@ struct cpu_local {
 #define CPU_LOCAL_CPU           16
 #define CPU_LOCAL_PREEMPT_COUNT 20
 #define CPU_LOCAL_STACK_CANARY  40
+#define CPU_LOCAL_PENDING       48
 
 static inline uintptr_t percpu_offset(void)
 {
@@ -81,6 +83,36 @@ static inline int cpu_preempt_count(void)
     int count;
     __asm__ volatile("movl %%gs:%c1, %0" : "=r"(count) : "i"(CPU_LOCAL_PREEMPT_COUNT));
     return count;
+}
+
+static inline void cpu_pending_set(uint16_t flags)
+{
+    __asm__ volatile("orw %0, %%gs:%c1" : : "ri"(flags), "i"(CPU_LOCAL_PENDING) : "memory", "cc");
+}
+
+static inline void cpu_pending_clear(uint16_t flags)
+{
+    __asm__ volatile("andw %0, %%gs:%c1"
+                     :
+                     : "ri"((uint16_t)~flags), "i"(CPU_LOCAL_PENDING)
+                     : "memory", "cc");
+}
+
+static inline bool cpu_pending_test(uint16_t flags)
+{
+    bool is_any; /* read from the flags of TESTW, with no instruction of its own */
+    __asm__ volatile("testw %1, %%gs:%c2"
+                     : "=@ccnz"(is_any)
+                     : "ri"(flags), "i"(CPU_LOCAL_PENDING)
+                     : "memory");
+    return is_any;
+}
+
+static inline uintptr_t cpu_code_address(void)
+{
+    uintptr_t here;
+    __asm__ volatile("leaq 0(%%rip), %0" : "=r"(here));
+    return here;
 }
 
 static inline void cpu_relax(void)

@@ -52,7 +52,7 @@ void softirq_raise(enum softirq softirq)
 
     cpu->raised |= 1u << softirq;
     if (!cpu->is_task_active)
-        this_cpu_ptr(preempt_pending)->softirq = true;
+        cpu_pending_set(PREEMPT_RAISED);
     irq_restore(flags);
     if (!in_interrupt())
         preempt_run_pending();
@@ -64,7 +64,7 @@ static void run_round(struct softirq_cpu *cpu)
     uint32_t raised = cpu->raised;
 
     cpu->raised = 0;
-    this_cpu_ptr(preempt_pending)->softirq = false;
+    cpu_pending_clear(PREEMPT_RAISED);
     irq_enable();
     for (unsigned int i = 0; raised != 0; i++, raised >>= 1) {
         void (*handler)(void) = load_acquire(&softirqs[i].handler);
@@ -79,7 +79,7 @@ static void run_round(struct softirq_cpu *cpu)
 static void hand_over_to_task(struct softirq_cpu *cpu)
 {
     cpu->is_task_active = true;
-    this_cpu_ptr(preempt_pending)->softirq = false;
+    cpu_pending_clear(PREEMPT_RAISED);
     task_wake(cpu->task);
 }
 
@@ -100,7 +100,7 @@ void softirq_run_pending(void)
     struct softirq_cpu *cpu = this_cpu_ptr(softirq_cpu);
     uint64_t start = 0;
 
-    if (!this_cpu_ptr(preempt_pending)->softirq)
+    if (!cpu_pending_test(PREEMPT_RAISED))
         return;
     enter_softirq();
     run_round(cpu);

@@ -11,19 +11,15 @@
 #include "kernel/sched/task.h"
 #include "kernel/sync/lock_debug.h"
 
-DEFINE_PER_CPU(union preempt_pending, preempt_pending);
-
 /*
  * Code that turned interrupts off by hand, without a spinlock, woke a task or raised a softirq. An
  * interrupt to ourselves does the work as soon as they are on again. Interrupts are off.
  */
 static void kick_this_cpu(void)
 {
-    union preempt_pending *pending = this_cpu_ptr(preempt_pending);
-
-    if (pending->is_kicked)
+    if (cpu_pending_test(PREEMPT_IS_KICKED))
         return;
-    pending->is_kicked = true; /* until sched_ipi_isr() */
+    cpu_pending_set(PREEMPT_IS_KICKED); /* until sched_ipi_isr() */
     smp_send_ipi(cpu_current(), IPI_RESCHEDULE);
 }
 

@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 #include "arch/cpu.h"
-#include "arch/percpu.h"
 #include "lib/compiler.h"
 
 /* Layout of the per-CPU preemption count (arch/cpu.h). */
@@ -20,17 +19,11 @@
 #define PREEMPT_IRQ     (1 << 16) /* in an interrupt handler, nested */
 #define PREEMPT_NMI     (1 << 24)
 
-/* Work held off on this CPU. Each flag is written by its own CPU only, with plain byte stores, so
- * that an interrupt between a load and a store loses nothing. */
-union preempt_pending {
-    struct {
-        bool reschedule; /* another task should run */
-        bool softirq;    /* softirqs are raised and no softirq task has taken them over */
-        bool is_kicked;  /* an interrupt to this very CPU is on its way: see preempt.c */
-    };
-    uint16_t work; /* the first two at once */
-};
-DECLARE_PER_CPU(union preempt_pending, preempt_pending);
+/* Flags of this CPU (cpu_pending_set()), written by itself only. */
+#define PREEMPT_RESCHEDULE 1 /* another task should run */
+#define PREEMPT_RAISED     2 /* softirqs are raised and no softirq task has taken them over */
+#define PREEMPT_IS_KICKED  4 /* an interrupt to this very CPU is on its way: see preempt.c */
+#define PREEMPT_WORK       (PREEMPT_RESCHEDULE | PREEMPT_RAISED)
 
 /** preempt_run_pending() - do what was held off, unless the context still forbids it. */
 void preempt_run_pending(void);
@@ -51,7 +44,7 @@ static inline void preempt_enable(void)
 {
     compiler_barrier();
     cpu_preempt_count_add(-PREEMPT_DISABLE);
-    if (unlikely(READ_ONCE(this_cpu_ptr(preempt_pending)->work)))
+    if (unlikely(cpu_pending_test(PREEMPT_WORK)))
         preempt_run_pending();
 }
 

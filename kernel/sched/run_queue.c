@@ -170,7 +170,7 @@ static unsigned int choose_cpu(const struct task *task)
 static void note_local_task(const struct run_queue *queue, bool is_slice_due)
 {
     if (queue->current == queue->idle)
-        WRITE_ONCE(this_cpu_ptr(preempt_pending)->reschedule, true);
+        cpu_pending_set(PREEMPT_RESCHEDULE);
     else if (is_slice_due)
         timer_slice_set(run_queue_patience(clock_now_ns()));
 }

@@ -94,7 +94,7 @@ void sched_switch(bool is_ready)
     uint64_t now = clock_now_ns();
 
     debug_assert(cpu_preempt_count() == PREEMPT_DISABLE && !irq_is_enabled());
-    WRITE_ONCE(this_cpu_ptr(preempt_pending)->reschedule, false);
+    cpu_pending_clear(PREEMPT_RESCHEDULE);
     struct task *to = choose_next(queue, cpu_current(), is_ready);
     timer_slice_set(queue->is_slice_set ? run_queue_patience(now) : DEADLINE_NEVER);
     if (to != from) {
@@ -126,7 +126,7 @@ void sched_task_start(void *arg)
 
 void sched_preempt(void)
 {
-    if (READ_ONCE(this_cpu_ptr(preempt_pending)->reschedule))
+    if (cpu_pending_test(PREEMPT_RESCHEDULE))
         sched_switch(true);
 }
 
@@ -173,7 +173,7 @@ void sched_slice_expired(uint64_t now)
     idle_mask_kick_one();
     uint64_t slice_end = queue->current->run_since_ns + SCHED_SLICE_NS;
     if (now >= slice_end) {
-        WRITE_ONCE(this_cpu_ptr(preempt_pending)->reschedule, true);
+        cpu_pending_set(PREEMPT_RESCHEDULE);
         note_refusal(queue);
         slice_end = now + SCHED_SLICE_NS;
     }
@@ -185,15 +185,14 @@ void sched_slice_expired(uint64_t now)
 void sched_ipi_isr(void)
 {
     struct run_queue *queue = this_cpu_ptr(run_queue);
-    union preempt_pending *pending = this_cpu_ptr(preempt_pending);
 
     queue->kicks++;
-    pending->is_kicked = false;
+    cpu_pending_clear(PREEMPT_IS_KICKED);
     if (queue->current == queue->idle) {
         if (READ_ONCE(queue->ready_count) > 0)
-            WRITE_ONCE(pending->reschedule, true);
+            cpu_pending_set(PREEMPT_RESCHEDULE);
     } else if (!task_may_run_on(queue->current, cpu_current())) {
-        WRITE_ONCE(pending->reschedule, true);
+        cpu_pending_set(PREEMPT_RESCHEDULE);
     } else if (READ_ONCE(queue->ready_count) > 0 && !timer_slice_is_set()) {
         timer_slice_set(run_queue_patience(clock_now_ns()));
     }
@@ -212,7 +211,7 @@ void sched_ipi_isr(void)
 
 static bool has_work(const struct run_queue *queue, unsigned int cpu)
 {
-    return READ_ONCE(queue->ready_count) > 0 || READ_ONCE(this_cpu_ptr(preempt_pending)->work) ||
+    return READ_ONCE(queue->ready_count) > 0 || cpu_pending_test(PREEMPT_WORK) ||
            !idle_mask_test(cpu);
 }
 
@@ -260,13 +259,12 @@ void sched_idle_loop(void)
         irq_disable();
         if (READ_ONCE(queue->ready_count) == 0 && !run_queue_steal(cpu))
             idle_until_work(queue, cpu);
-        if (READ_ONCE(this_cpu_ptr(preempt_pending)->softirq)) {
+        if (cpu_pending_test(PREEMPT_RAISED)) {
             irq_enable();
             preempt_run_pending();
             irq_disable();
         }
-        if (READ_ONCE(queue->ready_count) > 0 ||
-            READ_ONCE(this_cpu_ptr(preempt_pending)->reschedule))
+        if (READ_ONCE(queue->ready_count) > 0 || cpu_pending_test(PREEMPT_RESCHEDULE))
             sched_switch(true);
     }
 }

@@ -8,8 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernel/sync/spinlock.h"
+#include "kernel/sync/lock_rank.h"
 #include "lib/compiler.h"
+
+struct spinlock;
 
 #define LOCK_HELD_MAX  16 /* spinlocks one CPU may hold at once, all contexts together */
 #define LOCK_LEVEL_MAX 8  /* contexts that may be stacked: task, softirq, nested interrupts */

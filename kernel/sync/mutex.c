@@ -44,6 +44,15 @@ static bool is_free(uintptr_t owner)
     return (owner & ~(uintptr_t)MUTEX_CONTENDED) == 0;
 }
 
+/* As nearly always: free, and nobody waits. */
+static __always_inline bool take_free(struct mutex *mutex)
+{
+    uintptr_t nobody = 0;
+
+    return __atomic_compare_exchange_n(&mutex->owner, &nobody, this_owner(), false,
+                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
 static bool try_take(struct mutex *mutex)
 {
     uintptr_t owner = __atomic_load_n(&mutex->owner, __ATOMIC_RELAXED);
@@ -146,12 +155,22 @@ static int lock_contended(struct mutex *mutex, uint64_t deadline_ns, enum wait_f
     }
 }
 
+/* The rest of mutex_lock(), apart, so that the short way needs no registers saved. */
+static void __noinline lock_slowly(struct mutex *mutex, uintptr_t caller)
+{
+    if (!try_take(mutex) && lock_contended(mutex, DEADLINE_NEVER, WAIT_UNCANCELLABLE) != 0)
+        panic("mutex %s: an endless wait ended", mutex->waiters.lock.name);
+    note_acquired(mutex, caller);
+}
+
 void mutex_lock(struct mutex *mutex) __no_thread_safety_analysis
 {
     might_sleep();
     lock_debug_sleep_check(mutex, mutex->waiters.lock.name, mutex->rank, CALLER());
-    if (!try_take(mutex) && lock_contended(mutex, DEADLINE_NEVER, WAIT_UNCANCELLABLE) != 0)
-        panic("mutex %s: an endless wait ended", mutex->waiters.lock.name);
+    if (unlikely(!take_free(mutex))) {
+        lock_slowly(mutex, CALLER());
+        return;
+    }
     note_acquired(mutex, CALLER());
 }
 

@@ -37,15 +37,28 @@ struct __capability("spinlock") spinlock
 
 void spin_lock_init(struct spinlock *lock, const char *name, enum lock_rank rank);
 
-void spin_lock(struct spinlock *lock) __acquires(lock);
-void spin_unlock(struct spinlock *lock) __releases(lock);
-bool spin_trylock(struct spinlock *lock) __try_acquires(true, lock);
+/* Inline in the kernel's release builds, where spinlock_fast.h defines them. Host programs have
+ * locks of their own. */
+#if CONFIG_DEBUG || defined(CONFIG_HOST)
+#define SPINLOCK_API
+#else
+#define SPINLOCK_IS_INLINE
+#define SPINLOCK_API static __always_inline
+#endif
+
+SPINLOCK_API void spin_lock(struct spinlock *lock) __acquires(lock);
+SPINLOCK_API void spin_unlock(struct spinlock *lock) __releases(lock);
+SPINLOCK_API bool spin_trylock(struct spinlock *lock) __try_acquires(true, lock);
 
 /** spin_lock_nested() - take a second lock of the same rank; the caller orders them by address. */
-void spin_lock_nested(struct spinlock *lock) __acquires(lock);
+SPINLOCK_API void spin_lock_nested(struct spinlock *lock) __acquires(lock);
 
-irqflags_t spin_lock_irqsave(struct spinlock *lock) __acquires(lock);
-void spin_unlock_irqrestore(struct spinlock *lock, irqflags_t flags) __releases(lock);
+SPINLOCK_API irqflags_t spin_lock_irqsave(struct spinlock *lock) __acquires(lock);
+SPINLOCK_API void spin_unlock_irqrestore(struct spinlock *lock, irqflags_t flags) __releases(lock);
+
+/** spin_lock_contended() - the rest of spin_lock(), when somebody holds it; not called by others.
+ */
+void __cold spin_lock_contended(struct spinlock *lock);
 
 /** spin_is_held() - does this CPU hold it? */
 bool spin_is_held(const struct spinlock *lock);
@@ -58,4 +71,8 @@ static inline void spin_assert_held(const struct spinlock *lock) __asserts_held(
 {
     (void)lock;
 }
+#endif
+
+#ifdef SPINLOCK_IS_INLINE
+#include "kernel/sync/spinlock_fast.h"
 #endif

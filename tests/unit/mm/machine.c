@@ -61,8 +61,6 @@ void ipi_call_others(void (*function)(void *arg), void *arg)
     assert_true(host_cpu.irq_enabled);
 }
 
-DEFINE_PER_CPU(union preempt_pending, preempt_pending);
-
 void preempt_run_pending(void)
 {
 }
