@@ -4,14 +4,21 @@ The scripts against a peer made by hand are in test_net_tcp_*.py.
 """
 import re
 import socket
+import sys
 import threading
 import time
 
 import pytest
+
+from nos import build
 from nos import network as networks
+from nos.guest import PATIENCE
 from nos.tcp_script import end_serving, serve
 
 PORT = 5001
+SERVED_SECONDS = 60 * PATIENCE
+
+sys.path.insert(0, str(build.ROOT / "scripts"))
 
 
 def allocated(guest):
@@ -35,6 +42,20 @@ def connect(network, port=PORT):
     return sock
 
 
+def wait_served(network):
+    """Until the guest has no connection: all that was sent to its sink has been taken, and counted.
+
+    Asked over the UDP shell, for the sink has the serial line."""
+    import udpsh
+
+    with network.inside():
+        shell = udpsh.UdpShell(network.guest, 9000, 60)
+    end = time.monotonic() + SERVED_SECONDS
+    while len(re.findall(rf":{PORT} ", table := shell.run("tcpstat").decode())) > 1:  # but the listener
+        assert time.monotonic() < end, table
+        time.sleep(0.05)
+
+
 def test_256_mib_each_way(linux):
     guest, network = linux
     total = 256 << 20
@@ -43,7 +64,7 @@ def test_256_mib_each_way(linux):
     with connect(network) as sock:
         for _ in range(total >> 20):
             sock.sendall(block)
-    time.sleep(0.3)  # the FIN is on its way
+    wait_served(network)
     assert end_serving(guest) == (1, 0, total)
     listener = network.listen(5002)
     received = []
@@ -79,14 +100,21 @@ def test_iperf_2(linux):
 
 
 def test_thousand_connections_in_a_row(linux):
+    """And the second thousand leaves nothing behind."""
     guest, network = linux
-    serve(guest)
-    for _ in range(1000):
-        with connect(network) as sock:
-            sock.sendall(b"hello")
-    time.sleep(0.3)  # the last FIN
-    assert end_serving(guest) == (1000, 0, 5000)
-    assert guest.run("echo alive").strip() == "alive"
+    held = []
+    for _ in range(2):
+        serve(guest)
+        for _ in range(1000):
+            with connect(network) as sock:
+                sock.sendall(b"hello")
+        wait_served(network)
+        assert end_serving(guest) == (1000, 0, 5000)
+        held.append(allocated(guest))
+    end = time.monotonic() + SERVED_SECONDS
+    while held[-1] - held[0] > 32768:  # what is freed may wait a moment for other CPUs
+        assert time.monotonic() < end, held
+        held.append(allocated(guest))
 
 
 def open_500_and_cut_half(guest, network):
@@ -102,8 +130,9 @@ def open_500_and_cut_half(guest, network):
     while ":5001" in network.run("ss", "-tnH", "exclude", "time-wait"):
         assert time.monotonic() < end
         time.sleep(0.1)
+    wait_served(network)
     connections, broken, _ = end_serving(guest)
-    assert connections == 500 and 0 < broken <= 250
+    assert broken <= 250 <= connections - broken  # a reset may overtake being accepted
 
 
 def test_500_at_once_half_of_them_cut_off(linux):
@@ -119,6 +148,17 @@ def test_500_at_once_half_of_them_cut_off(linux):
         time.sleep(0.5)
 
 
+def connect_when_listening(network, port):
+    """nc says nothing when it listens."""
+    end = time.monotonic() + SERVED_SECONDS
+    while True:
+        try:
+            return connect(network, port)
+        except ConnectionRefusedError:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
 def test_nc(linux):
     guest, network = linux
     listener = network.listen(5003)
@@ -132,8 +172,7 @@ def test_nc(linux):
     connection.close()
     guest.wait_prompt()
     guest.type("nc -l 5004\r")
-    time.sleep(0.5)  # nc says nothing when it listens
-    with connect(network, 5004) as sock:
+    with connect_when_listening(network, 5004) as sock:
         sock.sendall(b"hello\n")
         guest.expect("hello")
     guest.wait_prompt()
