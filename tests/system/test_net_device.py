@@ -20,7 +20,8 @@ SHAPES = {
     "INTx": {"vectors": 0},
     "no event index": {"event_idx": "off", "indirect_desc": "off"},
     "small rings": {"rx_queue_size": 256, "tx_queue_size": 256},
-    "large rings": {"rx_queue_size": 1024, "tx_queue_size": 256},
+    "large rings": {"rx_queue_size": 1024, "tx_queue_size": 1024},  # QEMU gives a tap 256 for sending: see
+    # test_virtio_net.c for a ring of 1024
 }
 
 
@@ -35,7 +36,8 @@ def ping(network, count, size=56, address=None, pace=ONE_AT_A_TIME, seconds=20):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_shapes(network, boot, shape):
     guest = boot(prefix=network.prefix, cpus=2, append=network.static(), devices=network.nic(**SHAPES[shape]))
-    for size in (0, 56, 1472, 4000, 20000):
+    ping(network, 30, 0, pace=("-i", "0.01"))  # without a time in it ping cannot see how long each took
+    for size in (56, 1472, 4000, 20000):
         ping(network, 30, size)
     assert "0000:00:" in guest.run("irqstat")
 

@@ -618,29 +618,36 @@ static unsigned int device_sends(unsigned int most)
     return count;
 }
 
+static void send_many(uint64_t features, uint16_t ring_size)
+{
+    struct unit_random random = { features + ring_size };
+    uint32_t sent = 0;
+
+    start(features, ring_size);
+    next_sent = 0;
+    while (sent < 2000) {
+        for (uint64_t burst = unit_random_below(&random, 100); burst > 0; burst--)
+            send_frame(sent++, burst % 3 == 0); /* also without room for the header */
+        do {
+            device_sends(1 + (unsigned int)unit_random_below(&random, 64));
+            raise_interrupt(TX);
+        } while (unit_random_below(&random, 4) > 0);
+        while (sent - next_sent > 100 && device_sends(64) > 0)
+            raise_interrupt(TX);
+    }
+    while (device_sends(64) > 0)
+        raise_interrupt(TX);
+    assert_int_equal(next_sent, sent);
+    stop();
+}
+
 static void test_every_frame_is_sent_once(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
-        struct unit_random random = { i };
-        uint32_t sent = 0;
-        start(shapes[i], 64);
-        next_sent = 0;
-        while (sent < 2000) {
-            for (uint64_t burst = unit_random_below(&random, 100); burst > 0; burst--)
-                send_frame(sent++, burst % 3 == 0); /* also without room for the header */
-            do {
-                device_sends(1 + (unsigned int)unit_random_below(&random, 64));
-                raise_interrupt(TX);
-            } while (unit_random_below(&random, 4) > 0);
-            if (sent - next_sent > 100)
-                while (device_sends(64) > 0)
-                    raise_interrupt(TX);
-        }
-        while (device_sends(64) > 0)
-            raise_interrupt(TX);
-        assert_int_equal(next_sent, sent);
-        stop();
+        send_many(shapes[i], 16);
+        send_many(shapes[i], 256);
+        send_many(shapes[i], 1024);
     }
 }
 
