@@ -1,8 +1,11 @@
 /*
- * The HTTP client: connections, requests, redirects. See http.h; messages are http_parser.c's.
+ * The HTTP client: requests and redirects. See http.h; messages are http_parser.c's, connections
+ * http_connection.c's.
  *
- * One request per connection ("Connection: close"): nothing is gained by keeping it for one GET,
- * and the server's close says that all is well.
+ * A connection is kept when the response was read to its end, by length or chunks, and the server
+ * did not say "Connection: close". A server may close a kept one at any moment (RFC 9112, 9.5):
+ * a request that got no byte on it is sent again on a new one, once. All requests that are sent
+ * here may be repeated without harm.
  */
 #include "net/http.h"
 
@@ -12,233 +15,257 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
-#include "net/socket.h"
+#include "net/http_internal.h"
 
-#define CONNECT_TIMEOUT_NS (20 * NS_PER_S)
-#define IDLE_TIMEOUT_NS    (30 * NS_PER_S)
-#define RESOLVE_TIMEOUT_NS (15 * NS_PER_S)
-#define RECEIVE_SIZE       65536
-#define REQUEST_SIZE       (HTTP_PATH_MAX + HTTP_HOST_MAX + 256)
+#define IDLE_TIMEOUT_NS  (30 * NS_PER_S)
+#define DRAIN_TIMEOUT_NS (1 * NS_PER_S) /* for a redirect's page, so as to keep the connection */
+#define DRAIN_MAX        65536
+#define RECEIVE_SIZE     65536
+#define REQUEST_SIZE     (HTTP_PATH_MAX + HTTP_HOST_MAX + 1024)
 
-struct http_fetch {
-    const struct http_receiver *receiver;
-    struct http_url url;
-    struct http_parser parser;
-    bool is_announced; /* headers() was called */
-    char *problem;
-    size_t problem_size;
-};
+/* ---- the request ----------------------------------------------------------------------------- */
 
-/* Say what went wrong, once: where it is known best. */
-static int fail(struct http_fetch *fetch, int error, const char *what)
+static int send_request(struct http_client *client)
 {
-    if (error != -ECANCELED && fetch->problem[0] == '\0')
-        snprintf(fetch->problem, fetch->problem_size, "%s", what);
-    return error;
-}
-
-static int fail_host(struct http_fetch *fetch, int error, const char *what)
-{
-    char text[HTTP_HOST_MAX + 96];
-
-    snprintf(text, sizeof(text), "%s: %s", fetch->url.host, what);
-    return fail(fetch, error, text);
-}
-
-static int resolve(struct http_fetch *fetch, struct socket_address *address)
-{
-    int error = net_resolve(fetch->url.host, &address->ip, deadline_after_ns(RESOLVE_TIMEOUT_NS));
-
-    address->port = fetch->url.port;
-    switch (error) {
-    case 0:
-        return 0;
-    case -ENOENT:
-        return fail_host(fetch, error, "no such host");
-    case -ENODATA:
-        return fail_host(fetch, error, "has no IPv4 address");
-    case -ENETDOWN:
-        return fail_host(fetch, error, "no name server is known to ask");
-    case -EINVAL:
-        return fail_host(fetch, error, "not a host name");
-    default:
-        return fail_host(fetch, error, errno_text(error));
-    }
-}
-
-static int open_connection(struct http_fetch *fetch, struct socket **socket)
-{
-    struct socket_address address;
-    char where[SOCKET_ADDRESS_TEXT_SIZE], text[160];
-    int error = resolve(fetch, &address);
-
-    if (error)
-        return error;
-    error = socket_create(SOCKET_TCP, socket);
-    if (error)
-        return fail(fetch, error, errno_text(error));
-    error = socket_connect(*socket, &address, deadline_after_ns(CONNECT_TIMEOUT_NS));
-    if (error) {
-        socket_close(*socket);
-        snprintf(text, sizeof(text), "connecting to %s: %s", socket_address_format(where, &address),
-                 errno_text(error));
-        return fail(fetch, error, text);
-    }
-    return 0;
-}
-
-static int send_request(struct http_fetch *fetch, struct socket *socket)
-{
-    const struct http_url *url = &fetch->url;
-    char *request = kmalloc(REQUEST_SIZE);
+    const struct http_request *request = client->request;
+    const struct http_url *url = &client->url;
+    char *text = kmalloc(REQUEST_SIZE);
     char port[8] = "";
 
-    if (!request)
-        return fail(fetch, -ENOMEM, errno_text(-ENOMEM));
+    if (!text)
+        return http_fail(client, -ENOMEM, errno_text(-ENOMEM));
     if (url->port != 80)
         snprintf(port, sizeof(port), ":%u", url->port);
-    int length = snprintf(request, REQUEST_SIZE,
-                          "GET %s HTTP/1.1\r\nHost: %s%s\r\nUser-Agent: nos/%s\r\n"
-                          "Accept: */*\r\nConnection: close\r\n\r\n",
-                          url->path, url->host, port, kernel_version);
-    int error =
-        socket_send(socket, request, (size_t)length, deadline_after_ns(IDLE_TIMEOUT_NS), NULL);
-    kfree(request);
-    return error ? fail_host(fetch, error, errno_text(error)) : 0;
+    int length = snprintf(text, REQUEST_SIZE,
+                          "%s %s HTTP/1.1\r\nHost: %s%s\r\nUser-Agent: nos/%s\r\n"
+                          "Accept: */*\r\n%s\r\n",
+                          request->method ? request->method : "GET", url->path, url->host, port,
+                          kernel_version, request->headers ? request->headers : "");
+    int error = length < REQUEST_SIZE ? socket_send(client->socket, text, (size_t)length,
+                                                    http_deadline(client, IDLE_TIMEOUT_NS), NULL)
+                                      : -EMSGSIZE;
+    kfree(text);
+    return error ? http_fail_host(client, error, errno_text(error)) : 0;
 }
 
-static bool is_redirect(const struct http_parser *parser)
+/* ---- the response ---------------------------------------------------------------------------- */
+
+static bool is_redirect(const struct http_client *client)
 {
-    return http_status_is_redirect(parser->status) && parser->location[0];
+    const struct http_parser *parser = &client->parser;
+
+    return http_parser_has_headers(parser) && !client->request->keeps_redirects &&
+           http_status_is_redirect(parser->status) && parser->location[0];
 }
 
 /* The parser's body callback: a redirect's page is not for the receiver. */
 static int deliver(void *context, const uint8_t *data, size_t length)
 {
-    struct http_fetch *fetch = context;
+    struct http_client *client = context;
+    const struct http_receiver *receiver = client->receiver;
 
-    if (is_redirect(&fetch->parser))
+    if (is_redirect(client))
         return 0;
-    if (!fetch->is_announced) {
-        fetch->is_announced = true;
-        int error = fetch->receiver->headers
-                        ? fetch->receiver->headers(fetch->receiver->context, &fetch->parser)
-                        : 0;
+    if (!client->is_announced) {
+        client->is_announced = true;
+        int error = receiver->headers ? receiver->headers(receiver->context, &client->parser) : 0;
         if (error)
             return error;
     }
-    return length ? fetch->receiver->body(fetch->receiver->context, data, length) : 0;
+    return length ? receiver->body(receiver->context, data, length) : 0;
 }
 
-static int explain_parser(struct http_fetch *fetch, int error)
+static int explain_parser(struct http_client *client, int error)
 {
     if (error == -EBADMSG)
-        return fail_host(fetch, error, "the answer is not HTTP");
+        return http_fail_host(client, error, "the answer is not HTTP");
     if (error == -E2BIG)
-        return fail_host(fetch, error, "the answer's headers are beyond all measure");
+        return http_fail_host(client, error, "the answer's headers are beyond all measure");
     return error; /* the receiver's */
 }
 
+static int explain_timeout(struct http_client *client)
+{
+    return http_fail_host(client, -ETIMEDOUT,
+                          client->request->deadline_ns ? "no whole answer in time"
+                                                       : "nothing came for 30 seconds");
+}
+
 /* One read from the connection. Return: 0 go on, or -errno. */
-static int receive_some(struct http_fetch *fetch, struct socket *socket, uint8_t *buffer)
+static int receive_some(struct http_client *client, uint8_t *buffer, uint64_t timeout_ns)
 {
     size_t length;
-    int error =
-        socket_receive(socket, buffer, RECEIVE_SIZE, deadline_after_ns(IDLE_TIMEOUT_NS), &length);
+    int error = socket_receive(client->socket, buffer, RECEIVE_SIZE,
+                               http_deadline(client, timeout_ns), &length);
 
     if (error == -ETIMEDOUT)
-        return fail_host(fetch, error, "nothing came for 30 seconds");
+        return explain_timeout(client);
     if (error)
-        return fail_host(fetch, error, errno_text(error));
+        return http_fail_host(client, error, errno_text(error));
+    client->has_answer |= length > 0;
     if (length > 0)
-        return explain_parser(fetch, http_parser_feed(&fetch->parser, buffer, length));
-    error = http_parser_close(&fetch->parser);
+        return explain_parser(client, http_parser_feed(&client->parser, buffer, length));
+    error = http_parser_close(&client->parser);
     if (error)
-        return fail_host(fetch, error, "the server closed the connection midway");
+        return http_fail_host(client, error, "the server closed the connection midway");
+    client->parser.is_persistent = false;
     return 0;
 }
 
-static int receive_response(struct http_fetch *fetch, struct socket *socket)
+/*
+ * A redirect's page is read only to keep the connection: a short one that comes at once. Whatever
+ * is wrong with it does not matter.
+ */
+static void drain(struct http_client *client, uint8_t *buffer)
+{
+    const struct http_parser *parser = &client->parser;
+    int error = 0;
+
+    while (!error && !http_parser_is_done(parser) && parser->is_persistent &&
+           parser->state != HTTP_BODY_UNTIL_CLOSE && parser->body_bytes < DRAIN_MAX &&
+           (!parser->has_length || parser->length < DRAIN_MAX))
+        error = receive_some(client, buffer, DRAIN_TIMEOUT_NS);
+    client->problem[0] = '\0';
+}
+
+static int receive_response(struct http_client *client)
 {
     uint8_t *buffer = kmalloc(RECEIVE_SIZE);
     int error = 0;
 
     if (!buffer)
-        return fail(fetch, -ENOMEM, errno_text(-ENOMEM));
-    http_parser_init(&fetch->parser, deliver, fetch);
-    while (!error && !http_parser_is_done(&fetch->parser)) {
-        error = receive_some(fetch, socket, buffer);
-        if (!error && http_parser_has_headers(&fetch->parser) && is_redirect(&fetch->parser))
-            break; /* its page is of no interest */
-    }
+        return http_fail(client, -ENOMEM, errno_text(-ENOMEM));
+    http_parser_init(&client->parser, deliver, client);
+    client->parser.extra_name = client->request->extra_header;
+    while (!error && !http_parser_is_done(&client->parser) && !is_redirect(client))
+        error = receive_some(client, buffer, IDLE_TIMEOUT_NS);
+    if (!error && is_redirect(client))
+        drain(client, buffer);
     if (!error)
-        error = deliver(fetch, NULL, 0); /* an empty body has headers too */
+        error = deliver(client, NULL, 0); /* an empty body has headers too */
     kfree(buffer);
     return error;
 }
 
-static int fetch_once(struct http_fetch *fetch)
-{
-    struct socket *socket;
-    int error = open_connection(fetch, &socket);
+/* ---- one exchange, and where it leads -------------------------------------------------------- */
 
-    if (error)
-        return error;
-    error = send_request(fetch, socket);
-    if (!error)
-        error = receive_response(fetch, socket);
-    socket_close(socket);
+static int exchange(struct http_client *client)
+{
+    int error = send_request(client);
+
+    return error ? error : receive_response(client);
+}
+
+static bool can_keep_connection(const struct http_parser *parser)
+{
+    return http_parser_is_done(parser) && parser->is_persistent && !parser->has_excess;
+}
+
+/* Closed under our feet? */
+static bool was_stale(const struct http_client *client, int error)
+{
+    return !client->has_answer && (error == -ECONNRESET || error == -EPIPE);
+}
+
+static int fetch_once(struct http_client *client)
+{
+    bool is_reused;
+    int error;
+
+    do {
+        error = http_connect(client, &is_reused);
+        if (error)
+            return error;
+        client->problem[0] = '\0';
+        client->has_answer = false;
+        error = exchange(client);
+        if (error || !can_keep_connection(&client->parser))
+            http_disconnect(client);
+    } while (is_reused && was_stale(client, error));
     return error;
 }
 
-static int follow_redirect(struct http_fetch *fetch)
+/* @target and @text: room for the work. */
+static int go_to_location(struct http_client *client, struct http_url *target, char *text)
+{
+    int error = http_url_resolve(&client->url, client->parser.location, target);
+
+    if (error == -EPROTONOSUPPORT)
+        return http_fail(client, error, "the server redirects to https, which nos does not speak");
+    if (error)
+        return http_fail(client, error, "the server redirects to something that is not a URL");
+    client->url = *target;
+    http_url_format(target, text);
+    if (client->receiver->redirect)
+        client->receiver->redirect(client->receiver->context, client->parser.status, text);
+    return 0;
+}
+
+static int follow_redirect(struct http_client *client)
 {
     struct http_url *target = kmalloc(sizeof(*target));
     char *text = kmalloc(HTTP_URL_MAX);
-    int error =
-        target && text ? http_url_resolve(&fetch->url, fetch->parser.location, target) : -ENOMEM;
+    int error = target && text ? go_to_location(client, target, text) : -ENOMEM;
 
-    if (error == -EPROTONOSUPPORT)
-        error = fail(fetch, error, "the server redirects to https, which nos does not speak");
-    else if (error)
-        error = fail(fetch, error, "the server redirects to something that is not a URL");
-    if (!error) {
-        fetch->url = *target;
-        http_url_format(target, text);
-        if (fetch->receiver->redirect)
-            fetch->receiver->redirect(fetch->receiver->context, fetch->parser.status, text);
-    }
     kfree(target);
     kfree(text);
     return error;
 }
 
-int http_get(const struct http_url *url, const struct http_receiver *receiver, unsigned int *status,
-             char *problem, size_t problem_size)
+int http_fetch(struct http_client *client, const struct http_url *url,
+               const struct http_request *request, const struct http_receiver *receiver,
+               unsigned int *status, char *problem, size_t problem_size)
 {
-    struct http_fetch *fetch = kzalloc(sizeof(*fetch));
     int error = 0;
 
     problem[0] = '\0';
-    if (!fetch)
-        return -ENOMEM;
-    fetch->receiver = receiver;
-    fetch->url = *url;
-    fetch->problem = problem;
-    fetch->problem_size = problem_size;
+    client->request = request;
+    client->receiver = receiver;
+    client->url = *url;
+    client->is_announced = false;
+    client->problem = problem;
+    client->problem_size = problem_size;
     for (int hop = 0;; hop++) {
-        error = fetch_once(fetch);
-        if (error || !is_redirect(&fetch->parser))
+        error = fetch_once(client);
+        if (error || !is_redirect(client))
             break;
         if (hop == HTTP_REDIRECTS_MAX) {
-            error = fail(fetch, -ELOOP, "too many redirects");
+            error = http_fail(client, -ELOOP, "too many redirects");
             break;
         }
-        error = follow_redirect(fetch);
+        error = follow_redirect(client);
         if (error)
             break;
     }
-    *status = fetch->parser.status;
-    kfree(fetch);
+    *status = client->parser.status;
+    return error;
+}
+
+/* ---- clients --------------------------------------------------------------------------------- */
+
+struct http_client *http_client_create(void)
+{
+    return kzalloc(sizeof(struct http_client));
+}
+
+void http_client_destroy(struct http_client *client)
+{
+    if (client)
+        http_disconnect(client);
+    kfree(client);
+}
+
+int http_get(const struct http_url *url, const struct http_receiver *receiver, unsigned int *status,
+             char *problem, size_t problem_size)
+{
+    static const struct http_request get;
+    struct http_client *client = http_client_create();
+    int error;
+
+    problem[0] = '\0';
+    if (!client)
+        return -ENOMEM;
+    error = http_fetch(client, url, &get, receiver, status, problem, problem_size);
+    http_client_destroy(client);
     return error;
 }

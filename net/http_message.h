@@ -56,7 +56,11 @@ struct http_parser {
     bool is_chunked;
     char location[HTTP_URL_MAX];
     char content_type[128];
-    uint64_t body_bytes; /* given to @body */
+    bool is_persistent;     /* the server keeps the connection for another request */
+    bool has_excess;        /* bytes came behind the response that nobody asked for */
+    const char *extra_name; /* the caller's, after init: a header's name in lower case, or NULL */
+    char extra[128];        /* ... and its value, cut; "" without it */
+    uint64_t body_bytes;    /* given to @body */
 
     /* Receives the body. 0, or an error that http_parser_feed() returns. */
     int (*body)(void *context, const uint8_t *data, size_t length);

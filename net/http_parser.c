@@ -35,6 +35,7 @@ static int parse_status_line(struct http_parser *parser)
         (unsigned int)((line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0'));
     if (parser->status < 100)
         return -EBADMSG;
+    parser->is_persistent = line[7] != '0'; /* RFC 9112, 9.3 */
     parser->state = HTTP_HEADERS;
     parser->header_count = 0;
     return 0;
@@ -77,6 +78,35 @@ static bool is_chunked(const char *value)
     return *value == '\0';
 }
 
+/* "keep-alive, Close": is @word (in lower case) in the list? */
+static bool has_word(const char *list, const char *word)
+{
+    for (; *list; list++) {
+        size_t length = 0;
+        while (word[length] && to_lower(list[length]) == word[length])
+            length++;
+        if (!word[length] && strchr(" \t,", list[length])) /* its NUL too */
+            return true;
+        list += strcspn(list, ", \t");
+        if (!*list)
+            break;
+    }
+    return false;
+}
+
+/* Those that are only noted. */
+static void note_header(struct http_parser *parser)
+{
+    char *value;
+
+    if ((value = header_value(parser->line, "content-type")) != NULL)
+        strlcpy(parser->content_type, value, sizeof(parser->content_type));
+    else if ((value = header_value(parser->line, "connection")) != NULL)
+        parser->is_persistent &= !has_word(value, "close");
+    else if (parser->extra_name && (value = header_value(parser->line, parser->extra_name)) != NULL)
+        strlcpy(parser->extra, value, sizeof(parser->extra));
+}
+
 static int parse_header(struct http_parser *parser)
 {
     char *value;
@@ -94,8 +124,8 @@ static int parse_header(struct http_parser *parser)
     } else if ((value = header_value(parser->line, "location")) != NULL) {
         if (strlcpy(parser->location, value, sizeof(parser->location)) >= sizeof(parser->location))
             return -E2BIG;
-    } else if ((value = header_value(parser->line, "content-type")) != NULL) {
-        strlcpy(parser->content_type, value, sizeof(parser->content_type));
+    } else {
+        note_header(parser);
     }
     return 0;
 }
@@ -106,7 +136,7 @@ static void begin_body(struct http_parser *parser)
     if (parser->status < 200) { /* an interim response: the real one follows */
         parser->state = HTTP_STATUS_LINE;
         parser->has_length = parser->is_chunked = false;
-        parser->location[0] = parser->content_type[0] = '\0';
+        parser->location[0] = parser->content_type[0] = parser->extra[0] = '\0';
     } else if (parser->status == 204 || parser->status == 304) {
         parser->state = HTTP_DONE;
     } else if (parser->is_chunked) {
@@ -220,6 +250,7 @@ int http_parser_feed(struct http_parser *parser, const uint8_t *data, size_t len
         data += used;
         length -= (size_t)used;
     }
+    parser->has_excess |= length > 0;
     return 0;
 }
 

@@ -209,6 +209,17 @@ def test_bad_urls_and_hosts(network, boot):
     assert not succeeded and "10.77.0.200" in output
 
 
+def test_redirect_on_the_same_connection(network, boot):
+    def redirect_then_page(connection):
+        connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: /page\r\nContent-Length: 5\r\n\r\nmoved")
+        assert connection.recv(4096).startswith(b"GET /page HTTP/1.1")
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthe page\n")
+
+    serve(network, 8080, redirect_then_page)  # one at a time: a second connection would get no answer
+    guest = boot(prefix=network.prefix, append=network.static(), devices=network.nic())
+    assert guest.status("wget 10.77.0.1:8080/x") == ("the page\n", True)
+
+
 def test_stalled_server(network, boot):
     """Headers, some of the body, and then silence: an error after 30 seconds."""
     def stall(connection):

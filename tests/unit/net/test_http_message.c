@@ -251,6 +251,46 @@ static void test_references(void **state)
     }
 }
 
+/* What decides whether the connection may be used again, and the header that the caller wants. */
+static void test_persistence(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_persistent, has_excess;
+    } rows[] = {
+        { "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", true, false },
+        { "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", false, false },
+        { "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", false, false },
+        { "HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 0\r\n\r\n", false, false },
+        { "HTTP/1.1 200 OK\r\nConnection: closely, keep-alive,\r\nContent-Length: 0\r\n\r\n", true,
+          false },
+        { "HTTP/1.1 204 No\r\n\r\n!", true, true },
+        { "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab", true, true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        FOR_EACH_STEP(step)
+        {
+            assert_int_equal(feed(rows[i].text, step), 0);
+            assert_true(http_parser_is_done(&parser));
+            assert_int_equal(parser.is_persistent, rows[i].is_persistent);
+            assert_int_equal(parser.has_excess, rows[i].has_excess);
+        }
+}
+
+static void test_extra_header(void **state)
+{
+    static const char text[] = "HTTP/1.1 100 Wait\r\nX-Y: interim\r\n\r\n"
+                               "HTTP/1.1 200 OK\r\nx-y:\t value \r\nX-Yz: no\r\n\r\n";
+
+    (void)state;
+    http_parser_init(&parser, collect, NULL);
+    parser.extra_name = "x-y";
+    assert_int_equal(http_parser_feed(&parser, (const uint8_t *)text, strlen(text)), 0);
+    assert_string_equal(parser.extra, "value");
+}
+
 static void test_long_urls(void **state)
 {
     static char text[8192];
@@ -272,4 +312,5 @@ static void test_long_urls(void **state)
 UNIT_TESTS(UNIT_TEST(test_length), UNIT_TEST(test_chunked), UNIT_TEST(test_until_close),
            UNIT_TEST(test_closed_midway), UNIT_TEST(test_no_body), UNIT_TEST(test_not_http),
            UNIT_TEST(test_endless_headers), UNIT_TEST(test_receiver_refuses), UNIT_TEST(test_urls),
-           UNIT_TEST(test_references), UNIT_TEST(test_long_urls))
+           UNIT_TEST(test_references), UNIT_TEST(test_long_urls), UNIT_TEST(test_persistence),
+           UNIT_TEST(test_extra_header))
