@@ -20,6 +20,25 @@ static const struct filesystem *find_type(struct shell *shell, const char *name)
     return filesystem;
 }
 
+/* What to do about a disk without the file system: make one, where that can be done here. */
+static void no_file_system(struct shell *shell, const char *type, const char *disk)
+{
+    if (filesystem_find(type)->ops->format)
+        shell_error(shell, "there is no %s on %s; `format %s %s` makes one and erases the disk",
+                    type, disk, type, disk);
+    else
+        shell_error(shell, "there is no %s on %s; `disks` lists partitions too", type, disk);
+}
+
+static void damaged_file_system(struct shell *shell, const char *type, const char *disk)
+{
+    if (filesystem_find(type)->ops->check)
+        shell_error(shell, "the %s on %s is damaged; `fsck %s %s` and dmesg say where", type, disk,
+                    type, disk);
+    else
+        shell_error(shell, "the %s on %s is damaged; dmesg says where", type, disk);
+}
+
 static int disk_failed(struct shell *shell, const char *type, const char *disk, int error)
 {
     if (error == -ENODEV)
@@ -27,15 +46,13 @@ static int disk_failed(struct shell *shell, const char *type, const char *disk, 
     else if (error == -EBUSY)
         shell_error(shell, "%s is in use; `mounts` and `disks` say by whom", disk);
     else if (error == -EMEDIUMTYPE)
-        shell_error(shell, "there is no %s on %s; `format %s %s` makes one and erases the disk",
-                    type, disk, type, disk);
+        no_file_system(shell, type, disk);
     else if (error == -EPROTONOSUPPORT)
         shell_error(shell, "the %s on %s is of a version this kernel does not know", type, disk);
     else if (error == -ERANGE)
         shell_error(shell, "%s is smaller than the %s on it: has it been cut?", disk, type);
     else if (error == -EUCLEAN)
-        shell_error(shell, "the %s on %s is damaged; `fsck %s %s` and dmesg say where", type, disk,
-                    type, disk);
+        damaged_file_system(shell, type, disk);
     else
         command_failed(shell, disk, error);
     return error;
@@ -86,8 +103,10 @@ static int mount_command(struct shell *shell, int argc, char **argv)
     kfree(path);
     return error;
 }
-SHELL_COMMAND(mount, "mount ramfs PATH | mount nanofs DISK PATH",
-              "mount a file system at a directory", mount_command, CMD_NORMAL);
+SHELL_COMMAND(mount, "mount ramfs PATH | mount nanofs DISK PATH | mount fat DISK PATH",
+              "mount a file system at a directory\n"
+              "A fat (12, 16 or 32, with long names) can be read, not written.",
+              mount_command, CMD_NORMAL);
 
 static int umount_command(struct shell *shell, int argc, char **argv)
 {
@@ -214,7 +233,7 @@ static int format_command(struct shell *shell, int argc, char **argv)
     if (!filesystem)
         return -ENODEV;
     if (!filesystem->ops->format) {
-        shell_error(shell, "%s needs no formatting", argv[1]);
+        shell_error(shell, "%s cannot be formatted here", argv[1]);
         return -ENOTSUP;
     }
     error = filesystem->ops->format(argv[2], &report);
@@ -243,7 +262,7 @@ static int fsck_command(struct shell *shell, int argc, char **argv)
     if (!filesystem)
         return -ENODEV;
     if (!filesystem->ops->check) {
-        shell_error(shell, "%s lives in memory: there is nothing to check", argv[1]);
+        shell_error(shell, "%s cannot be checked here", argv[1]);
         return -ENOTSUP;
     }
     result = filesystem->ops->check(argv[2], &report);
