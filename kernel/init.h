@@ -29,6 +29,7 @@ enum init_level {
     INIT_DRIVER, /* after it: drivers probed; block and net devices registered */
     INIT_SERVICE, /* after it: file systems, network protocols, entropy */
     INIT_APP,     /* after it: shells */
+    INIT_LATE,    /* what must find all the others started */
     INIT_LEVEL_COUNT
 };
 

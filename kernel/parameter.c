@@ -54,24 +54,33 @@ static char *next_word(char **cursor, bool *is_closed)
     return word;
 }
 
-static void apply(char *word)
+/* Cuts "name=value" in two. Return: the value; *@has_value: there was an equals sign. */
+static const char *split_word(char *word, bool *has_value)
 {
     char *equals = strchr(word, '=');
-    const char *value = "";
 
-    if (equals) {
-        *equals = '\0';
-        value = equals + 1;
-    }
+    *has_value = equals != NULL;
+    if (!equals)
+        return "";
+    *equals = '\0';
+    return equals + 1;
+}
 
+static void apply(char *word)
+{
+    bool has_value;
+    const char *value = split_word(word, &has_value);
     const struct parameter *parameter = find_parameter(word);
+
     if (!parameter) {
-        log_warning("parameter", "unknown: %s%s%s (ignored)", word, equals ? "=" : "", value);
+        log_warning("parameter", "unknown: %s%s%s (ignored)", word, has_value ? "=" : "", value);
         return;
     }
     if (parameter->set(value)) {
         log_warning("parameter", "bad value: %s=%s (ignored), expected %s=%s", word, value, word,
                     parameter->values);
+    } else {
+        parameter->state->is_on_command_line = true;
     }
 }
 
@@ -86,4 +95,66 @@ void parameters_parse(char *cmdline)
         else
             log_warning("parameter", "quote without its end: %s (ignored)", word);
     }
+}
+
+/* ---- after boot ------------------------------------------------------------------------------ */
+
+/* What somebody else wrote is shown in part only. */
+#define SHOWN_NAME "%.32s"
+
+static bool set_late(char *word, const char *source)
+{
+    bool has_value;
+    const char *value = split_word(word, &has_value);
+    const struct parameter *parameter = find_parameter(word);
+
+    if (!parameter || !parameter->start)
+        log_warning("parameter", "%s: " SHOWN_NAME " cannot be set from there (ignored)", source,
+                    word);
+    else if (parameter->state->is_on_command_line)
+        log_warning("parameter", "%s: %s= is on the command line, which wins", source,
+                    parameter->name);
+    else if (!has_value || parameter->set(value))
+        log_warning("parameter", "%s: bad value for %s= (ignored), expected %s=%s", source,
+                    parameter->name, parameter->name, parameter->values);
+    else
+        return parameter->state->is_late = true;
+    return false;
+}
+
+unsigned int parameters_set_late(char *line, const char *source)
+{
+    unsigned int count = 0;
+    bool is_closed;
+    char *word;
+
+    while ((word = next_word(&line, &is_closed)) != NULL) {
+        if (is_closed)
+            count += set_late(word, source);
+        else
+            log_warning("parameter", "%s: quote without its end (ignored)", source);
+    }
+    return count;
+}
+
+static void start_late(const struct parameter *parameter, const char *source)
+{
+    int error = parameter->start();
+
+    parameter->state->is_late = false;
+    if (error)
+        log_error("parameter", "%s: %s=: %s", source, parameter->name, errno_text(error));
+    else
+        log_info("parameter", "%s has set %s=", source, parameter->name);
+}
+
+void parameters_start_late(const char *source)
+{
+    const struct parameter *parameter;
+
+    for (unsigned int stage = 0; stage < PARAMETER_STAGE_COUNT; stage++)
+        registry_for_each(parameter, parameter) {
+            if (parameter->state->is_late && parameter->stage == stage)
+                start_late(parameter, source);
+        }
 }

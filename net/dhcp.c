@@ -3,7 +3,8 @@
  *
  * Above: the dhcp command, and dhcp=auto. Below: a UDP socket bound to the device, ARP for the
  * probe, net/interface.h for the result. Boot never waits for it. The task ends when the device is
- * unregistered, never because no server answers: it asks on, ever more seldom.
+ * unregistered or gets an address by `ip=` after boot, never because no server answers: it asks on,
+ * ever more seldom.
  */
 #include "net/dhcp.h"
 
@@ -322,6 +323,8 @@ static int obtain_lease(struct dhcp_client *client)
         if (!error)
             error = probe_address(client);
     } while (error && !is_stopped(client));
+    if (!error && is_stopped(client))
+        error = -ECANCELED;
     if (!error)
         apply_lease(client, true);
     return error;
@@ -362,6 +365,8 @@ static int extend(struct dhcp_client *client, uint32_t server, uint64_t deadline
         pause_until(client, error == -ETIMEDOUT ? 0 : deadline_ns);
         return -EAGAIN;
     }
+    if (is_stopped(client))
+        return -EAGAIN;
     if (reply.type == DHCP_NAK)
         return -ECONNREFUSED;
     client->requested_ns = sent_ns;
@@ -544,7 +549,8 @@ static void netdev_event(struct netdev_listener *listener __maybe_unused, struct
     }
     irqflags_t flags = spin_lock_irqsave(&clients_lock);
     struct dhcp_client *client = find_locked(netdev);
-    if (client && event == NETDEV_UNREGISTERED)
+    if (client && (event == NETDEV_UNREGISTERED ||
+                   (event == NETDEV_ADDRESS_CHANGED && interface_has_address_by_hand(netdev))))
         __atomic_store_n(&client->is_stopped, true, __ATOMIC_RELEASE);
     if (client && event == NETDEV_LINK_UP)
         __atomic_store_n(&client->wants_check, true, __ATOMIC_RELEASE);

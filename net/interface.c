@@ -193,12 +193,16 @@ static int ip_parameter(const char *value)
     by_hand.name_server = name_server;
     return 0;
 }
-PARAMETER(ip, "ip", "ADDRESS/LENGTH[,GATEWAY[,DNS]]", "address of the first network device",
-          ip_parameter);
 
 bool interface_is_configured_by_hand(const struct netdev *netdev)
 {
-    return by_hand.address && by_hand.netdev == netdev;
+    return READ_ONCE(by_hand.netdev) == netdev;
+}
+
+bool interface_has_address_by_hand(const struct netdev *netdev)
+{
+    return interface_is_configured_by_hand(netdev) &&
+           interface_ipv4(&netdev->interface) == by_hand.address;
 }
 
 static int interface_init(void)
@@ -214,7 +218,7 @@ static int interface_init(void)
         log_warning("net", "ip=: there is no network device");
         return 0;
     }
-    by_hand.netdev = netdev;
+    WRITE_ONCE(by_hand.netdev, netdev); /* DHCP lets go of it when it hears of the address */
     error = interface_set_ipv4(netdev, by_hand.address, by_hand.prefix_length);
     if (!error && by_hand.gateway)
         error = interface_set_gateway(netdev, by_hand.gateway);
@@ -225,3 +229,5 @@ static int interface_init(void)
     return error;
 }
 INIT_HOOK(interface_init, INIT_SERVICE);
+PARAMETER_LATE(ip, "ip", "ADDRESS/LENGTH[,GATEWAY[,DNS]]", "address of the first network device",
+               ip_parameter, PARAMETER_STAGE_NETWORK, interface_init);

@@ -56,3 +56,5 @@ unsigned int interface_name_servers(uint32_t servers[NAME_SERVERS_MAX]);
 
 /** interface_is_configured_by_hand() - `ip=` gave the address: DHCP does not start by itself. */
 bool interface_is_configured_by_hand(const struct netdev *netdev);
+/** interface_has_address_by_hand() - and it still has it: a DHCP client that runs ends. */
+bool interface_has_address_by_hand(const struct netdev *netdev);

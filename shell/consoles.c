@@ -12,7 +12,7 @@
 #include "shell/session.h"
 
 static const char *selected;    /* console=; NULL: all. Const after the parameters, as the next */
-static const char *run_at_boot; /* run= */
+static const char *run_at_boot; /* run=; atomic; see take_run() */
 static unsigned int held;       /* sessions that hold the log; const after sessions_start() */
 
 static int set_console(const char *value)
@@ -27,11 +27,15 @@ PARAMETER(console, "console", "serial|vga", "where the shell is: there alone (el
 
 static int set_run(const char *value)
 {
-    run_at_boot = value;
+    __atomic_store_n(&run_at_boot, value, __ATOMIC_RELEASE);
     return 0;
 }
-PARAMETER(run, "run", "\"COMMAND; ...\"",
-          "commands that a shell runs before its prompt, the serial one if there is one", set_run);
+
+/* To be run by the caller, NULL if there is nothing (any more). */
+static const char *take_run(void)
+{
+    return __atomic_exchange_n(&run_at_boot, NULL, __ATOMIC_ACQ_REL);
+}
 
 static void session_write(struct shell *shell, const char *text, size_t length)
 {
@@ -47,10 +51,10 @@ static void session_type(void *context, const char *bytes, size_t length)
 
 static const struct shell_ops session_ops = { .write = session_write };
 
-static void run_boot_commands(struct shell *shell)
+static void run_commands(struct shell *shell, const char *commands)
 {
-    shell_printf(shell, "$ %s\n", run_at_boot);
-    int status = shell_run(shell, run_at_boot);
+    shell_printf(shell, "$ %s\n", commands);
+    int status = shell_run(shell, commands);
     if (status)
         log_warning("shell", "run= ended with %s", errno_name(status));
 }
@@ -66,8 +70,10 @@ static int first_session_task(void *arg)
 {
     struct shell *shell = arg;
 
-    if (run_at_boot)
-        run_boot_commands(shell);
+    const char *commands = take_run();
+
+    if (commands)
+        run_commands(shell, commands);
     shell_interact(shell);
 }
 
@@ -77,11 +83,11 @@ static bool is_selected(const struct console *console)
 }
 
 /* The one that runs run=: serial, where a script would listen, or else the first. */
-static const struct console *first_session_console(void)
+static struct console *first_session_console(void)
 {
-    const struct console *found = NULL;
+    struct console *found = NULL;
 
-    for (const struct console *console = console_first(); console; console = console->next) {
+    for (struct console *console = console_first(); console; console = console->next) {
         if (is_selected(console) && (!found || strcmp(console->name, "serial") == 0))
             found = console;
     }
@@ -126,6 +132,40 @@ static int sessions_start(void)
     return 0;
 }
 INIT_HOOK(sessions_start, INIT_APP);
+
+/*
+ * run= that came late, from metadata: the session is at its prompt already, so that another shell
+ * writes to the same console, and leaves a new prompt behind.
+ */
+static int late_run_task(void *arg)
+{
+    struct shell *shell = arg;
+    const char *commands = take_run();
+
+    if (commands) {
+        shell_printf(shell, "\n");
+        run_commands(shell, commands);
+        shell_printf(shell, "$ ");
+    }
+    shell_destroy(shell);
+    return 0;
+}
+
+static int late_run_start(void)
+{
+    struct console *console = first_session_console();
+    struct shell *shell = console ? shell_create("run", &session_ops, console, 0) : NULL;
+
+    if (!shell)
+        return console ? -ENOMEM : -ENODEV;
+    int error = task_create("run", late_run_task, shell, NULL);
+    if (error)
+        shell_destroy(shell);
+    return error;
+}
+PARAMETER_LATE(run, "run", "\"COMMAND; ...\"",
+               "commands that a shell runs before its prompt, the serial one if there is one",
+               set_run, PARAMETER_STAGE_COMMANDS, late_run_start);
 
 /* From here on the user sees what happens. */
 static void sessions_shutdown(void)

@@ -30,27 +30,48 @@
 #define CLIENTS_MAX    32
 #define REPLY_KEEP_MAX (256 * 1024)
 
-static uint16_t udp_shell_port;      /* const after the parameters; 0: off */
-static struct udp_shell_key the_key; /* const after the parameters */
+static uint16_t udp_shell_port;            /* const after start(); 0: off */
+static struct udp_shell_key parsed_key;    /* const after use_key() */
+static const struct udp_shell_key *in_use; /* atomic: NULL, or parsed_key for good */
 
 static int port_parameter(const char *value)
 {
-    return parse_u16(value, &udp_shell_port) || udp_shell_port == 0 ? -EINVAL : 0;
+    uint16_t port;
+
+    if (parse_u16(value, &port) || port == 0)
+        return -EINVAL;
+    udp_shell_port = port;
+    return 0;
 }
-PARAMETER(udpshell, "udpshell", "PORT", "run commands that arrive by UDP", port_parameter);
 
 static int key_parameter(const char *value)
 {
-    size_t length;
-    int error = parse_hex(value, the_key.bytes, sizeof(the_key.bytes), &length);
+    struct udp_shell_key key;
 
-    if (error || length < 16)
+    if (parse_hex(value, key.bytes, sizeof(key.bytes), &key.length) || key.length < 16)
         return -EINVAL;
-    the_key.length = length;
+    parsed_key = key;
     return 0;
 }
-PARAMETER(udpshell_key, "udpshell.key", "HEX, 16 to 64 bytes",
-          "shared secret: requests without its HMAC get no answer", key_parameter);
+
+/* From now on nothing without the key's HMAC is answered. */
+static int use_key(void)
+{
+    if (parsed_key.length)
+        __atomic_store_n(&in_use, &parsed_key, __ATOMIC_RELEASE); /* pairs with the_key() */
+    return 0;
+}
+PARAMETER_LATE(udpshell_key, "udpshell.key", "HEX, 16 to 64 bytes",
+               "shared secret: requests without its HMAC get no answer", key_parameter,
+               PARAMETER_STAGE_SERVICE, use_key);
+
+static const struct udp_shell_key *the_key(void)
+{
+    static const struct udp_shell_key none;
+    const struct udp_shell_key *key = __atomic_load_n(&in_use, __ATOMIC_ACQUIRE);
+
+    return key ? key : &none;
+}
 
 /* One peer and its last request. */
 struct udp_client {
@@ -86,7 +107,7 @@ static void send_chunk(struct udp_client *client, const char *text, size_t lengt
     client->head.text = text;
     client->head.length = length;
     client->head.flags = is_last ? UDP_SHELL_LAST : 0;
-    size_t bytes = udp_shell_build(&the_key, &client->head, client->packet);
+    size_t bytes = udp_shell_build(the_key(), &client->head, client->packet);
     int error = socket_send_to(udp_shell_socket, client->packet, bytes, &client->peer);
     if (error)
         log_debug("udp_shell", "a chunk was not sent: %s", errno_text(error));
@@ -350,7 +371,7 @@ static bool is_admitted(const struct udp_shell_packet *packet, const struct sock
 {
     static uint8_t bytes[UDP_SHELL_PACKET_MAX]; /* the receiver's */
 
-    if (!the_key.length)
+    if (!the_key()->length)
         return true;
     if ((packet->session != 0 || packet->length != 0) && packet->session != session)
         return false;
@@ -362,7 +383,7 @@ static bool is_admitted(const struct udp_shell_packet *packet, const struct sock
                                           .session = session,
                                           .counter = packet->counter,
                                           .text = "" };
-        size_t length = udp_shell_build(&the_key, &hello, bytes);
+        size_t length = udp_shell_build(the_key(), &hello, bytes);
         int error = socket_send_to(udp_shell_socket, bytes, length, peer);
         if (error)
             log_debug("udp_shell", "the session was not told: %s", errno_text(error));
@@ -383,20 +404,23 @@ static int receiver_task(void *arg __maybe_unused)
                                         &length, &peer);
         if (error == -ECANCELED)
             return error;
-        if (error || udp_shell_parse(&the_key, bytes, length, &packet) != 0)
+        if (error || udp_shell_parse(the_key(), bytes, length, &packet) != 0)
             continue;
         if (is_admitted(&packet, &peer))
             handle_request(&packet, &peer);
     }
 }
 
+/* At boot, or later when udpshell= comes from metadata; once. */
 static int udp_shell_start(void)
 {
     struct socket_address any = { .port = udp_shell_port };
 
-    if (!udp_shell_port)
+    if (!udp_shell_port || udp_shell_socket)
         return 0;
-    int error = socket_create(SOCKET_UDP, &udp_shell_socket);
+    int error = use_key();
+    if (!error)
+        error = socket_create(SOCKET_UDP, &udp_shell_socket);
     if (!error)
         error = socket_bind(udp_shell_socket, &any);
     if (!error) {
@@ -406,10 +430,12 @@ static int udp_shell_start(void)
     if (error)
         return error;
     log_info("udp_shell", "listening on port %u", udp_shell_port);
-    if (!the_key.length)
+    if (!the_key()->length)
         log_warning("udp_shell",
                     "no udpshell.key: whoever reaches port %u has this machine in hand",
                     udp_shell_port);
     return 0;
 }
 INIT_HOOK(udp_shell_start, INIT_APP);
+PARAMETER_LATE(udpshell, "udpshell", "PORT", "run commands that arrive by UDP", port_parameter,
+               PARAMETER_STAGE_SERVICE, udp_shell_start);
