@@ -91,9 +91,10 @@ resource "google_compute_instance_template" "nos" {
     }
   }
 
-  metadata = {
-    serial-port-enable = "TRUE"
-  }
+  metadata = merge(
+    { serial-port-enable = "TRUE" },
+    var.attribute == "" ? {} : { nos = var.attribute },
+  )
 
   # No service_account block: the metadata server then has no token that a guest could leak.
 

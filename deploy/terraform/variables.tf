@@ -54,3 +54,10 @@ variable "allow" {
   description = "What the firewall lets in; nothing by default"
   default     = {}
 }
+
+variable "attribute" {
+  type        = string
+  description = "Parameters for an image made with metadata=gce: docs/METADATA.md"
+  default     = ""
+  sensitive   = true
+}

@@ -181,6 +181,11 @@ def test_gcloud_create_lets_nobody_in(gcloud):
     assert all("--project=a-project" in words for words in done if words[0] == "compute")
 
 
+def test_gcloud_create_gives_the_attribute(gcloud):
+    template = gcloud("create", NOS_ATTRIBUTE="FILE")[4]
+    assert "--metadata-from-file=nos=FILE" in template and "--metadata=serial-port-enable=TRUE" in template
+
+
 def test_gcloud_create_opens_what_is_asked(gcloud):
     rules = [words for words in gcloud("create", ALLOW_FROM="203.0.113.7/32", ALLOW="icmp,udp:9000")
              if "firewall-rules" in words]
