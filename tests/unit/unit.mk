@@ -88,7 +88,7 @@ define unit_binary
 $(UNIT_BUILD)/$(1): $(UNIT_BUILD)/obj/tests/unit/$(1).c.o $(UNIT_BUILD)/libnos.a \
 		$(patsubst %,$(UNIT_BUILD)/obj/%.o,$(call linked_sources,tests/unit/$(1).c))
 	@mkdir -p $$(@D)
-	$$(Q)$(UNIT_CC) $(SANITIZE) -pthread -o $$@ $$(filter %.o,$$^) $(UNIT_BUILD)/libnos.a -lcmocka
+	$$(Q)$(UNIT_CC) $(SANITIZE) -pthread -o $$@ $$(filter %.o,$$^) $(UNIT_BUILD)/libnos.a -lcmocka -lm
 
 .PHONY: unit-run/$(1)
 unit-run/$(1): $(UNIT_BUILD)/$(1)
