@@ -1,6 +1,7 @@
 /*
  * memusage: where the memory is.
  */
+#include "kernel/sched/task.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/owner.h"
@@ -75,6 +76,14 @@ static void show_ranges(struct shell *shell)
                  ranges.ranges, ranges.bytes / 1024, ranges.pending_ranges, ranges.pending_pages);
 }
 
+static void show_kept_tasks(struct shell *shell)
+{
+    unsigned int kept = task_kept_count();
+
+    shell_printf(shell, "%u ended tasks kept for new ones, %zu KiB of stacks\n", kept,
+                 (size_t)kept * TASK_STACK_SIZE / 1024);
+}
+
 static int memusage_command(struct shell *shell, int argc, char **argv)
 {
     (void)argv;
@@ -84,6 +93,7 @@ static int memusage_command(struct shell *shell, int argc, char **argv)
     show_owners(shell);
     show_pools(shell);
     show_ranges(shell);
+    show_kept_tasks(shell);
     return 0;
 }
 SHELL_COMMAND(memusage, "memusage",

@@ -171,6 +171,15 @@ unsigned int task_cache_settle(void)
     return this_cpu_ptr(task_cache)->count;
 }
 
+unsigned int task_kept_count(void)
+{
+    unsigned int cpu, count = 0;
+
+    for_each_online_cpu(cpu)
+        count += READ_ONCE(per_cpu_ptr(task_cache, cpu)->count);
+    return count;
+}
+
 /* ---- birth --------------------------------------------------------------------------------- */
 
 static void wait_timer_expired(struct timer *timer)

@@ -142,6 +142,10 @@ void task_for_each(bool (*visit)(struct task *task, void *arg), void *arg);
 
 unsigned int task_count(void);
 
+/** task_kept_count() - ended tasks whose memory is kept for new ones: 32 on each CPU, at most, and
+ * none when memory runs short. Context: any; approximate. */
+unsigned int task_kept_count(void);
+
 /** task_run_ns() - CPU time it has used, up to this moment. Context: any. */
 uint64_t task_run_ns(const struct task *task);
 

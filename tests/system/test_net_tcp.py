@@ -28,6 +28,14 @@ def allocated(guest):
     return sum(int(size) * int(count) for size, count in rows)
 
 
+def stacks_in_use(guest):
+    """(KiB of stacks that tasks use, tasks kept for new ones): what is kept or waits for a TLB flush is not in use."""
+    text = guest.run("memusage")
+    kept, kept_kib = map(int, re.search(r"^(\d+) ended tasks kept for new ones, (\d+) KiB", text, re.MULTILINE).groups())
+    waiting = int(re.search(r"freed and (\d+) pages wait", text).group(1))
+    return int(re.search(r"^stacks +\d+ +(\d+)$", text, re.MULTILINE).group(1)) - kept_kib - 4 * waiting, kept
+
+
 @pytest.fixture
 def linux(network, boot):
     """(guest, network) with offloads, on a tap of a Linux host."""
@@ -139,13 +147,16 @@ def test_500_at_once_half_of_them_cut_off(linux):
     """After the first round has made what is made once, the others leave nothing behind."""
     guest, network = linux
     open_500_and_cut_half(guest, network)
-    before = allocated(guest)
+    before, (stacks, _) = allocated(guest), stacks_in_use(guest)
     for _ in range(3):
         open_500_and_cut_half(guest, network)
     end = time.monotonic() + 30
     while allocated(guest) - before > 32768 or not guest.run("tcpstat").lstrip().startswith("0 connections"):
         assert time.monotonic() < end, guest.run("memusage; tcpstat")
         time.sleep(0.5)
+    now, kept = stacks_in_use(guest)
+    assert now - stacks < 256, guest.run("memusage")  # 1500 stacks have come and gone, 24 MB
+    assert kept <= 2 * 32  # on each CPU so many stay, until memory runs short
 
 
 def connect_when_listening(network, port):
