@@ -76,6 +76,17 @@ void vfs_unmount_all(void);
 /** vfs_mounts() - visit every mount; the path is in @path. May be called by anyone in a task. */
 void vfs_mounts(void (*visit)(const struct mount *mount, const char *path, void *context),
                 void *context);
+
+/* A mounted file system and its room, as a copy: for those who may wait while they tell of it. */
+struct vfs_usage {
+    char path[256];         /* cut if it is longer */
+    char source[32];        /* disk name or "-" */
+    const char *filesystem; /* its type */
+    uint64_t size, free;    /* bytes */
+};
+/** vfs_usage() - of every mount, @max at most. Return: how many. */
+size_t vfs_usage(struct vfs_usage *usages, size_t max);
+
 /** vfs_is_mount() - is something mounted right there? */
 bool vfs_is_mount(const char *path);
 /** vfs_is_same_mount() - do both paths exist, on one file system? */

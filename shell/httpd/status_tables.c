@@ -9,6 +9,7 @@
 #include "kernel/sched/sched.h"
 #include "kernel/sched/task.h"
 #include "lib/printf.h"
+#include "mm/kmalloc.h"
 #include "mm/owner.h"
 #include "mm/page.h"
 #include "net/netdev.h"
@@ -196,3 +197,31 @@ static const struct status_column disk_columns[] = {
     { "Errors", STATUS_NUMBER },
 };
 STATUS_TABLE(disks, 26, "Disks", STATUS_HALF, disk_columns, disk_rows);
+
+/* ---- file systems ---- */
+
+#define MOUNTS_SHOWN 32
+
+static void filesystem_rows(struct status *status)
+{
+    struct vfs_usage *usages = kcalloc(MOUNTS_SHOWN, sizeof(*usages));
+    size_t count = usages ? vfs_usage(usages, MOUNTS_SHOWN) : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t used = usages[i].size - usages[i].free;
+        status_row(status);
+        status_text(status, usages[i].path);
+        status_text(status, usages[i].filesystem);
+        status_text(status, usages[i].source);
+        status_number(status, usages[i].size);
+        status_number(status, used);
+        status_number(status, used / (usages[i].size / 10000 + 1));
+    }
+    kfree(usages);
+}
+
+static const struct status_column filesystem_columns[] = {
+    { "Path", STATUS_TEXT },  { "Type", STATUS_TEXT },  { "Disk", STATUS_TEXT },
+    { "Size", STATUS_BYTES }, { "Used", STATUS_BYTES }, { "Share", STATUS_SHARE },
+};
+STATUS_TABLE(filesystems, 28, "File systems", STATUS_HALF, filesystem_columns, filesystem_rows);

@@ -11,6 +11,7 @@ import subprocess
 import time
 
 import pytest
+from PIL import Image
 
 from nos.network import body
 
@@ -331,6 +332,27 @@ def test_live_page(network, boot):
     assert get(network, "/motd")[0].status == 404
 
     assert get(network, "/.nos/status.json", method="HEAD")[1] == b""
+
+
+@pytest.mark.full
+def test_live_page_in_a_browser(network, boot):
+    """Its script runs: the page says that it is live, and draws lines; on a screen and on a phone."""
+    if not shutil.which("chromium"):
+        pytest.skip("chromium is not installed")
+    boot(prefix=network.prefix, cpus=2, append=network.static("httpd=80"), devices=network.nic())
+
+    def browse(*options):
+        return network.run("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+                           f"--user-data-dir={network.folder}/chromium", "--virtual-time-budget=6000", *options, URL)
+
+    page = browse("--dump-dom")
+    assert re.search(r'id="state">live<', page) and len(re.findall(r'<path d="M[\d., L]+"', page)) >= 6
+    assert re.search(r'<td class="n">[\d.]+ \w+ <span class="dim">[\d.]+ \w+/s</span>', page)
+    for width, height in ((1280, 1200), (420, 900)):
+        picture = network.folder / f"{width}.png"
+        browse(f"--window-size={width},{height}", f"--screenshot={picture}")
+        colours = Image.open(picture).convert("RGB").getcolors(1 << 24)
+        assert len(colours) > 50 and max(count for count, _ in colours) < 0.9 * width * height
 
 
 def test_command(network, boot):
