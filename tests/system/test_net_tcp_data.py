@@ -134,8 +134,9 @@ def test_fast_retransmit(peer, boot):
     guest, script = sending_guest(peer, boot, delay=0.8)
     script.wait(lambda tcp: len(tcp.payload) and tcp.seq >= script.ack + 4000)
     mark = peer.mark
+    script.send("A", window=50000)  # tells of a window, so it is no duplicate (RFC 5681 2, e)
     for _ in range(3):
-        script.send("A")
+        script.send("A", window=50000)
     script.wait(lambda tcp: tcp.seq == script.ack and len(tcp.payload), mark)
     script.send("R")
     guest.wait_prompt()
