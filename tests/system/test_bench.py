@@ -66,7 +66,7 @@ def test_every_row_of_the_network(network, boot, tmp_path):
     root = network.nginx()
     (root / "file").write_bytes(bytes(1 << 20))
     guest = boot(prefix=network.prefix, cpus=2, append=network.static(),
-                 devices=network.nic(offload=True, capture=False))
+                 devices=network.nic(offload=True))
     found = {}
     for name in ("tcp", "requests", "udp", "ping"):
         found.update(rows_of(guest, f"bench -q {name} 10.77.0.1"))
