@@ -12,6 +12,7 @@
 #include "mm/kmalloc.h"
 #include "net/httpd/server.h"
 #include "shell/httpd/site.h"
+#include "shell/session.h"
 
 static int start(struct httpd_site *site, uint16_t port, struct httpd **server)
 {
@@ -20,6 +21,12 @@ static int start(struct httpd_site *site, uint16_t port, struct httpd **server)
                                          .context = site };
 
     return httpd_start(&config, server);
+}
+
+static void announce(struct shell *shell, uint16_t port, const char *root, const char *until)
+{
+    shell_printf(shell, "serving %s%s" HTTPD_LIVE_PATH " and /metrics on port %u; %s\n",
+                 root ? root : "", root ? ", " : "", port, until);
 }
 
 static int serve_until_cancelled(struct shell *shell, uint16_t port, const char *root)
@@ -33,8 +40,7 @@ static int serve_until_cancelled(struct shell *shell, uint16_t port, const char 
         shell_error(shell, "port %u: %s", port, errno_text(error));
         return error;
     }
-    shell_printf(shell, "serving %s%s/.nos/ and /metrics on port %u; Ctrl-C ends\n",
-                 root ? root : "", root ? ", " : "", port);
+    announce(shell, port, root, "Ctrl-C ends");
     error = httpd_wait(server);
     httpd_stop(server);
     if (shell_take_interrupt(shell) && error == -ECANCELED)
@@ -44,6 +50,34 @@ static int serve_until_cancelled(struct shell *shell, uint16_t port, const char 
     shell_printf(shell, "%llu requests served\n",
                  (unsigned long long)(httpd_counter(HTTPD_REQUESTS) - requests));
     return error;
+}
+
+/* Where nobody can press Ctrl-C, it would never end: the server goes on, the command does not. */
+static int serve_for_good(struct shell *shell, uint16_t port, const char *root)
+{
+    struct httpd_site *site = kzalloc(sizeof(*site));
+    char *copy = root ? kstrdup(root) : NULL;
+    struct httpd *server;
+    int error = !site || (root && !copy) ? -ENOMEM : 0;
+
+    if (!error) {
+        site->root = copy;
+        error = start(site, port, &server);
+    }
+    if (error) {
+        shell_error(shell, "port %u: %s", port, errno_text(error));
+        kfree(copy);
+        kfree(site);
+        return error;
+    }
+    announce(shell, port, root, "until the machine stops");
+    return 0;
+}
+
+static int serve(struct shell *shell, uint16_t port, const char *root)
+{
+    return shell_is_interactive(shell) ? serve_until_cancelled(shell, port, root)
+                                       : serve_for_good(shell, port, root);
 }
 
 /* The folder to serve, absolute, without a slash at its end. @path has VFS_PATH_MAX bytes. */
@@ -72,20 +106,20 @@ static int httpd_command(struct shell *shell, int argc, char **argv)
         return -EINVAL;
     }
     if (argc == 2)
-        return serve_until_cancelled(shell, port, NULL);
+        return serve(shell, port, NULL);
     char *root = kmalloc(VFS_PATH_MAX);
     int error = root ? resolve_root(shell, argv[2], root) : -ENOMEM;
     if (!error)
-        error = serve_until_cancelled(shell, port, root);
+        error = serve(shell, port, root);
     kfree(root);
     return error;
 }
 SHELL_COMMAND(httpd, "httpd PORT [ROOT]",
               "serve this machine's state, and files, by HTTP until Ctrl-C\n"
               "/.nos/ (and / without a ROOT) shows the machine live, /metrics is for Prometheus.\n"
-              "With ROOT the files below that folder can be read by everybody who reaches the "
-              "port.\nNothing can be changed. httpd=PORT[,ROOT] on the kernel's command line "
-              "serves from boot on.",
+              "With ROOT everybody who reaches the port can read the files below that folder.\n"
+              "Nothing can be changed. Started by the UDP shell, it stays.\n"
+              "httpd=PORT[,ROOT] on the kernel's command line serves from boot on.",
               httpd_command, CMD_NORMAL);
 
 /* ---- httpd= ---- */

@@ -7,6 +7,8 @@ import pathlib
 import re
 import stat
 import subprocess
+import time
+import urllib.request
 
 import pexpect
 import pytest
@@ -60,11 +62,30 @@ def test_run_reaches_the_prompt(terminal, options):
     assert "QEMU: Terminated" in run.before
 
 
+def fetch(url):
+    """The page, as soon as the guest has its address; until then QEMU takes the connection and drops it."""
+    end = time.monotonic() + BOOT_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as response:
+                return response.read().decode()
+        except OSError:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+
 def test_run_says_what_it_does(terminal):
     run = terminal()
     run.expect(r"accelerator (kvm|tcg: [^\r\n]+)[\r\n]")
     run.expect(r"UDP shell on 127\.0\.0\.1 port (\d+)")
     assert int(run.match[1]) >= 1024
+    run.expect(r"HTTP: (http://127\.0\.0\.1:\d+/) ")
+    url = run.match[1]
+    run.expect(PROMPT)
+    run.send("httpd 80\r")
+    run.expect_exact("Ctrl-C ends")
+    assert "<title>nos</title>" in fetch(url)
+    run.send("\x03")
     run.expect(PROMPT)
     run.send(LEAVE)
     run.expect(pexpect.EOF)

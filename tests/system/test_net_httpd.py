@@ -8,12 +8,17 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
 from PIL import Image
 
+from nos import build
 from nos.network import body
+
+sys.path.insert(0, str(build.ROOT / "scripts"))
+import udpsh  # noqa: E402  the path comes first
 
 URL = "http://10.77.0.2"
 
@@ -365,7 +370,7 @@ def test_live_page_in_a_browser(network, boot):
 
 
 def test_command(network, boot):
-    guest = boot(prefix=network.prefix, append=network.static(), devices=network.nic())
+    guest = boot(prefix=network.prefix, append=network.static("udpshell=9000"), devices=network.nic())
     for line, complaint in (("httpd", "usage"), ("httpd x", "port"), ("httpd 0", "port"), ("httpd 70000", "port"),
                             ("httpd 80 /nowhere", "/nowhere"), ("httpd 80 / x", "usage")):
         output, succeeded = guest.status(line)
@@ -382,5 +387,11 @@ def test_command(network, boot):
             assert idle.recv(10) == b""
     with network.tcp() as sock:
         assert sock.connect_ex((network.guest, 8080)) != 0
+    # Through the UDP shell, where nobody can press Ctrl-C, it stays.
+    with network.inside():
+        shell = udpsh.UdpShell(network.guest, 9000, 60)
+    assert b"on port 8081; until the machine stops" in shell.run("httpd 8081 /www")
+    assert curl(network, f"{URL}:8081/file") == "here\n"
+    assert b"address in use" in shell.run("httpd 8081")
     guest.run("metrics > /www/m")
     assert "nos_uptime_seconds" in guest.run("cat /www/m")
