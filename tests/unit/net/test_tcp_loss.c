@@ -161,5 +161,42 @@ static void give_up_option(void)
     peer_skips();
 }
 
-UNIT_TESTS(TCP_SCRIPT(give_up_option), TCP_SCRIPT(out_of_order), TCP_SCRIPT(wrap),
-           TCP_SCRIPT(data_backoff), TCP_SCRIPT(fast_retransmit), TCP_SCRIPT(sack_recovery))
+/* What is in flight is acknowledged after @ms. */
+static void answer_after(struct peer *peer, struct socket *socket, uint32_t length, uint64_t ms)
+{
+    user_sends(socket, length);
+    peer_skips();
+    host_advance_ns(ms * NS_PER_MS);
+    peer_skips();
+    peer->una += length;
+    peer_acks(peer);
+}
+
+/* RFC 6298 2: RTO = SRTT + 4 * RTTVAR, as in the RFC's formulas; 3: none of what was sent twice. */
+static void rto_from_round_trips(void)
+{
+    struct socket *socket = connect_start();
+    struct tcp_socket *tcp = to_tcp(socket);
+    struct seen *syn = peer_gets(SYN);
+    struct peer peer = {
+        .port = 7, .local_port = syn->local_port, .nxt = 500, .una = syn->seq + 1, .window = 60000
+    };
+
+    host_advance_ns(300 * NS_PER_MS);
+    peer_sends(&peer, peer.nxt++, peer.una, SYN | ACK, NULL, 0);
+    assert_int_equal(tcp->rto_ns, 900 * NS_PER_MS); /* 300 + 4 * 150 */
+    answer_after(&peer, socket, 100, 300);
+    assert_int_equal(tcp->rto_ns, 750 * NS_PER_MS); /* 300 + 4 * 112.5 */
+    answer_after(&peer, socket, 100, 700);
+    assert_int_equal(tcp->srtt_ns, 350 * NS_PER_MS);
+    assert_int_equal(tcp->rto_ns, 1087500 * NS_PER_US); /* 350 + 4 * (112.5 * 3 + 400) / 4 */
+    answer_after(&peer, socket, 100, 2000);             /* sent again meanwhile: Karn */
+    assert_int_equal(tcp->rto_ns, 1087500 * NS_PER_US);
+    assert_int_equal(tcp->backoff, 0);
+    socket_abort(socket);
+    peer_skips();
+}
+
+UNIT_TESTS(TCP_SCRIPT(rto_from_round_trips), TCP_SCRIPT(give_up_option), TCP_SCRIPT(out_of_order),
+           TCP_SCRIPT(wrap), TCP_SCRIPT(data_backoff), TCP_SCRIPT(fast_retransmit),
+           TCP_SCRIPT(sack_recovery))

@@ -125,6 +125,27 @@ static void syn_backoff(void)
     peer_skips();
 }
 
+/* RFC 4987 2: a handshake that nobody completes is forgotten, after five more SYN-ACKs. */
+static void half_open_is_forgotten(void)
+{
+    struct socket *listener = listen_on(80, 4);
+    struct peer peer = { .port = 999, .local_port = 80, .nxt = 5555, .window = 1000 };
+    uint64_t start = clock_now_ns(), failed = tcp_counter(TCP_ATTEMPTS_FAILED);
+
+    peer_sends(&peer, peer.nxt, 0, SYN, NULL, 0);
+    for (unsigned int i = 0; i <= TCP_SYN_ACK_TRIES; i++) {
+        if (i > 0)
+            host_advance_ns((NS_PER_S << (i - 1)) + NS_PER_MS);
+        assert_int_equal(peer_gets(SYN | ACK)->ack, peer.nxt + 1);
+    }
+    assert_int_equal(tcp_connection_count(), 1);
+    host_advance_ns(start + 64 * NS_PER_S - clock_now_ns());
+    assert_int_equal(tcp_connection_count(), 0);
+    peer_gets_nothing();
+    assert_int_equal(tcp_counter(TCP_ATTEMPTS_FAILED), failed + 1);
+    socket_close(listener);
+}
+
 /* RFC 4987 3.6: 100,000 SYNs cost no more than the backlog; then a real client gets in. */
 static void syn_flood(void)
 {
@@ -194,5 +215,5 @@ static void port_exhaustion(void)
 }
 
 UNIT_TESTS(TCP_SCRIPT(active_open), TCP_SCRIPT(refused), TCP_SCRIPT(simultaneous_open),
-           TCP_SCRIPT(simultaneous_open_crossed), TCP_SCRIPT(syn_backoff), TCP_SCRIPT(syn_flood),
-           TCP_SCRIPT(port_exhaustion))
+           TCP_SCRIPT(half_open_is_forgotten), TCP_SCRIPT(simultaneous_open_crossed),
+           TCP_SCRIPT(syn_backoff), TCP_SCRIPT(syn_flood), TCP_SCRIPT(port_exhaustion))

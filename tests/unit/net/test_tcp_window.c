@@ -113,5 +113,27 @@ static void urgent(void)
     peer_skips();
 }
 
-UNIT_TESTS(TCP_SCRIPT(zero_window), TCP_SCRIPT(window_update), TCP_SCRIPT(nagle),
-           TCP_SCRIPT(keep_alive), TCP_SCRIPT(urgent))
+/* RFC 1122 4.2.2.17, RFC 6429: but not after the user has left; then it ends after R2, answered or
+ * not. */
+static void zero_window_of_an_orphan(void)
+{
+    struct peer peer;
+    struct socket *socket = connect_plain(&peer);
+    struct tcp_socket *tcp = to_tcp(socket);
+
+    socket_get(socket);
+    peer.window = 0;
+    peer_acks(&peer);
+    user_sends(socket, 3000);
+    socket_close(socket);
+    host_advance_ns(100 * NS_PER_S);
+    peer_acks(&peer);
+    assert_int_equal(tcp->state, TCP_FIN_WAIT_1);
+    host_advance_ns(TCP_GIVE_UP_NS - 100 * NS_PER_S);
+    assert_int_equal(tcp->state, TCP_CLOSED);
+    socket_put(socket);
+    peer_skips();
+}
+
+UNIT_TESTS(TCP_SCRIPT(zero_window_of_an_orphan), TCP_SCRIPT(zero_window), TCP_SCRIPT(window_update),
+           TCP_SCRIPT(nagle), TCP_SCRIPT(keep_alive), TCP_SCRIPT(urgent))
