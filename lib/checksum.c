@@ -29,10 +29,10 @@ static inline uint64_t add_with_carry(uint64_t sum, uint64_t word)
     return sum + (sum < word);
 }
 
+/* Both halves hold low + high then, and the carry out of the lower one has gone into the upper. */
 static uint32_t fold_to_32(uint64_t sum)
 {
-    sum = (sum & UINT32_MAX) + (sum >> 32);
-    return (uint32_t)((sum & UINT32_MAX) + (sum >> 32));
+    return (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
 }
 
 uint64_t checksum_blocks_c(const void *data, size_t blocks, uint64_t sum)
@@ -58,21 +58,30 @@ static uint64_t load_tail(const uint8_t *data, size_t size)
     return word;
 }
 
-uint32_t checksum_partial(const void *data, size_t size, uint32_t sum)
+/*
+ * The rest, after whole blocks. @has_word: there are eight bytes before its end, so that the tail
+ * can be loaded with them in front, and they shifted out.
+ */
+static __always_inline uint32_t add_rest(const uint8_t *position, size_t size, uint64_t wide,
+                                         bool has_word)
 {
-    const uint8_t *position = data;
-    uint64_t wide = sum;
-
-    if (size >= CHECKSUM_BLOCK) {
-        wide = checksum_blocks(position, size / CHECKSUM_BLOCK, wide);
-        position += size / CHECKSUM_BLOCK * CHECKSUM_BLOCK;
-        size %= CHECKSUM_BLOCK;
-    }
     for (; size >= 8; size -= 8, position += 8)
         wide = add_with_carry(wide, load_word(position));
-    if (size > 0)
+    if (size > 0 && has_word)
+        wide = add_with_carry(wide, load_word(position + size - 8) >> (64 - 8 * size));
+    else if (size > 0)
         wide = add_with_carry(wide, load_tail(position, size));
     return fold_to_32(wide);
+}
+
+uint32_t checksum_partial(const void *data, size_t size, uint32_t sum)
+{
+    if (size < CHECKSUM_BLOCK)
+        return add_rest(data, size, sum, size >= 8);
+    const uint8_t *rest = (const uint8_t *)data + size / CHECKSUM_BLOCK * CHECKSUM_BLOCK;
+    uint64_t wide = checksum_blocks(data, size / CHECKSUM_BLOCK, sum);
+
+    return add_rest(rest, size % CHECKSUM_BLOCK, wide, true);
 }
 
 uint32_t checksum_copy(void *to, const void *from, size_t size, uint32_t sum)

@@ -52,6 +52,8 @@ FUNCTION(memset)
     imulq %rcx, %rsi                    /* the byte, eight times */
     cmpq $32, %rdx
     jb .Lset_small
+    cmpq $64, %rdx
+    jbe .Lset_32_to_64
     cmpq $LARGE, %rdx
     jae .Lset_large
 
@@ -82,6 +84,17 @@ FUNCTION(memset)
     movq %rsi, 8(%r8)
     movq %rsi, 16(%r8)
     movq %rsi, 24(%r8)
+    ret
+
+.Lset_32_to_64:
+    movq %rsi, (%rdi)
+    movq %rsi, 8(%rdi)
+    movq %rsi, 16(%rdi)
+    movq %rsi, 24(%rdi)
+    movq %rsi, -32(%rdi,%rdx)           /* the last 32, which may overlap with the first */
+    movq %rsi, -24(%rdi,%rdx)
+    movq %rsi, -16(%rdi,%rdx)
+    movq %rsi, -8(%rdi,%rdx)
     ret
 
 .Lset_small:
@@ -132,28 +145,49 @@ END(memset)
 
 /* ---- void *memcpy(void *to, const void *from, size_t size) ---------------------------------- */
 
+/* 32 bytes from @offset on; with a register as @index, from there. */
+#define COPY_32(offset, index)                                                                     \
+    movq (offset)(%rsi index), %rcx;                                                               \
+    movq (offset) + 8(%rsi index), %r8;                                                            \
+    movq (offset) + 16(%rsi index), %r9;                                                           \
+    movq (offset) + 24(%rsi index), %r10;                                                          \
+    movq %rcx, (offset)(%rdi index);                                                               \
+    movq %r8, (offset) + 8(%rdi index);                                                            \
+    movq %r9, (offset) + 16(%rdi index);                                                           \
+    movq %r10, (offset) + 24(%rdi index)
+#define NO_INDEX
+#define INDEX_SIZE , %rdx
+
 FUNCTION(memcpy)
     movq %rdi, %rax
+    leaq -32(%rdx), %rcx
+    cmpq $32, %rcx
+    ja .Lcopy_forward                   /* as unsigned numbers: below 32, or above 64 */
+    COPY_32(0, NO_INDEX)
+    COPY_32(-32, INDEX_SIZE)            /* the last 32, which may overlap with the first */
+    ret
 .Lcopy_forward:                         /* also right when @to is below @from and they overlap */
     cmpq $32, %rdx
     jb .Lcopy_small
     cmpq $LARGE, %rdx
     jae .Lcopy_large
-    .balign 16
 .Lcopy_blocks:
-    movq (%rsi), %rcx
-    movq 8(%rsi), %r8
-    movq 16(%rsi), %r9
-    movq 24(%rsi), %r10
-    movq %rcx, (%rdi)
-    movq %r8, 8(%rdi)
-    movq %r9, 16(%rdi)
-    movq %r10, 24(%rdi)
+    subq $64, %rdx
+    jb 2f
+    .balign 16
+1:  COPY_32(0, NO_INDEX)
+    COPY_32(32, NO_INDEX)
+    addq $64, %rsi
+    addq $64, %rdi
+    subq $64, %rdx
+    jae 1b
+2:  testb $32, %dl                      /* rdx is what is left, less 64 */
+    jz 3f
+    COPY_32(0, NO_INDEX)
     addq $32, %rsi
     addq $32, %rdi
-    subq $32, %rdx
-    cmpq $32, %rdx
-    jae .Lcopy_blocks
+3:  andl $31, %edx
+    jz .Lcopy_done
 
 .Lcopy_small:                           /* 0 to 31 bytes, all loaded before any is stored */
     cmpl $16, %edx
@@ -172,7 +206,9 @@ FUNCTION(memcpy)
     movb %cl, (%rdi)
     movb %r8b, (%rdi,%r10)
     movb %r9b, -1(%rdi,%rdx)
-1:  ret
+1:
+.Lcopy_done:
+    ret
 .Lcopy_16_to_31:
     movq (%rsi), %rcx
     movq 8(%rsi), %r8
@@ -201,10 +237,11 @@ FUNCTION(memcpy)
     jb .Lcopy_blocks
     movq %rdx, %rcx
     jne 1f
+    movq -8(%rsi,%rdx), %r8             /* with what is left over by the division */
     shrq $3, %rcx
     rep movsq
-    andl $7, %edx
-    jmp .Lcopy_small
+    movq %r8, -8(%rax,%rdx)
+    ret
 1:  rep movsb
     ret
 END(memcpy)

@@ -28,7 +28,7 @@ HOST_SOURCES := $(sort $(filter-out $(HOST_LEFT_OUT),\
 	$(foreach room,$(HOST_ROOMS),$(if $(wildcard $(room)),$(shell find $(room) -name '*.c'))) \
 	$(wildcard tests/unit/*.c)))
 # Assembly that is tested on the host too; it defines other names there (see the files).
-HOST_ASSEMBLY := $(wildcard arch/x86_64/string.S arch/x86_64/checksum.S)
+HOST_ASSEMBLY := $(wildcard arch/x86_64/string.S arch/x86_64/checksum.S arch/x86_64/crc32.S)
 UNIT_TESTS := $(sort $(shell find tests/unit -mindepth 2 -name 'test_*.c'))
 FUZZERS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
