@@ -6,7 +6,8 @@
  *   INCOMPLETE  asked, up to 3 times a second apart; frames wait. An answer makes it REACHABLE;
  *               none ends it, and the transport of each waiting frame hears "host unreachable".
  *   REACHABLE   confirmed within the last minute, by an answer or by the transport (arp_confirm).
- *   STALE       older, or learnt from a question to us: used, and asked for by unicast when used.
+ *   STALE       older, doubted by the transport (arp_suspect), or learnt from a question to us:
+ *               used, and asked for by unicast when used.
  *               No answer to that ends it; nobody using it for ten minutes ends it.
  *
  * Answers count only while a question is out, so unsolicited ones poison nothing; a question from
@@ -276,6 +277,17 @@ void arp_confirm(struct netdev *netdev, uint32_t address)
         entry->confirmed_ns = clock_now_ns();
         entry->tries = 0;
     }
+    spin_unlock_irqrestore(&arp_lock, flags);
+}
+
+void arp_suspect(struct netdev *netdev, uint32_t address)
+{
+    irqflags_t flags = spin_lock_irqsave(&arp_lock);
+    struct arp_entry *entry = find_locked(netdev, address);
+
+    if (entry && entry->state == ARP_REACHABLE &&
+        clock_now_ns() - entry->confirmed_ns >= ARP_RETRY_NS)
+        entry->state = ARP_STALE;
     spin_unlock_irqrestore(&arp_lock, flags);
 }
 

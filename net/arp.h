@@ -33,6 +33,12 @@ void arp_output(struct netdev *netdev, struct frame *frame, uint32_t next_hop);
 void arp_confirm(struct netdev *netdev, uint32_t address);
 
 /**
+ * arp_suspect() - the transport has not heard from @address for long: its link address may be wrong
+ * It is used on, but asked for at the next use; without an answer everybody is asked. Context: any.
+ */
+void arp_suspect(struct netdev *netdev, uint32_t address);
+
+/**
  * arp_probe() - is @address in use on the link? (RFC 5227 2.1.1, before a DHCP lease is taken)
  * Return: 0 free; -EADDRINUSE with the owner's @mac; -ECANCELED; -ENETDOWN. Context: task; takes
  * a few hundred milliseconds up to 3 s (probes spread by chance as the RFC says).

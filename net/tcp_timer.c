@@ -8,6 +8,7 @@
 #include "kernel/parameter.h"
 #include "lib/errno.h"
 #include "lib/parse.h"
+#include "net/arp.h"
 #include "net/tcp_internal.h"
 
 #define GIVE_UP_SECONDS_MAX 86400
@@ -104,6 +105,16 @@ static void set_next_attempt(struct tcp_socket *tcp, enum tcp_timer_kind kind, u
 
 /* ---- what each of them does ---- */
 
+#define SUSPECT_BACKOFF 2 /* so many times in a row were in vain */
+
+/* RFC 1122 3.3.1.4: a gateway, or a neighbour's link address, is not trusted in spite of silence.
+ */
+static void suspect_neighbour(const struct tcp_socket *tcp)
+{
+    if (tcp->backoff >= SUSPECT_BACKOFF && tcp->netdev)
+        arp_suspect(tcp->netdev, tcp->next_hop);
+}
+
 /* RFC 6298 5.4-5.7 for SYN and SYN-ACK. */
 static void retransmit_syn(struct tcp_socket *tcp)
 {
@@ -115,6 +126,7 @@ static void retransmit_syn(struct tcp_socket *tcp)
     if (has_given_up(tcp, tcp_rto(tcp)))
         return;
     tcp->backoff++;
+    suspect_neighbour(tcp);
     tcp_count(TCP_RETRANSMITTED);
     tcp_send_syn(tcp);
     set_next_attempt(tcp, TCP_TIMER_RETRANSMIT, tcp_rto(tcp));
@@ -133,6 +145,7 @@ static void retransmit_expired(struct tcp_socket *tcp)
     tcp_count(TCP_TIMEOUTS);
     tcp_enter_loss(tcp);
     tcp->backoff++; /* RFC 6298 5.5 */
+    suspect_neighbour(tcp);
     if (tcp_update_route(tcp) == 0)
         tcp_output(tcp);
     set_next_attempt(tcp, TCP_TIMER_RETRANSMIT, tcp_rto(tcp));

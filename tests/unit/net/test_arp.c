@@ -1,7 +1,7 @@
 /*
  * ARP against neighbours that answer, fall silent, lie, flood, and claim our address.
  */
-// links: net/loopback.c net/arp.c net/netdev.c net/udp.c net/ipv4_fragment.c
+// links: net/loopback.c net/arp.c net/netdev.c net/udp.c net/tcp_socket.c net/ipv4_fragment.c
 #include "tests/unit/unit.h"
 
 #include "arch/host/host.h"
@@ -284,6 +284,38 @@ static void conflict(void)
     assert_int_equal(arp_counter(ARP_CONFLICTS) - conflicts, 4);
 }
 
+/*
+ * An answer that was damaged on the wire, or a neighbour with a new card: TCP's silence makes ARP
+ * ask again, the wrong address alone first, and then everybody.
+ */
+static void silence_raises_doubt(void)
+{
+    const struct socket_address peer = socket_address_v4(NEIGHBOUR, 80);
+    struct socket *tcp;
+
+    assert_int_equal(socket_create(SOCKET_TCP, &tcp), 0);
+    assert_int_equal(socket_set_option(tcp, SOCKET_OPTION_NONBLOCK, 1), 0);
+    assert_int_equal(socket_connect(tcp, &peer, DEADLINE_NEVER), -EINPROGRESS);
+    host_settle();
+    receive_arp(REPLY, evil, NEIGHBOUR, OWN);
+    assert_int_equal(packets, 1);
+    assert_memory_equal(last_destination, evil, MAC_SIZE);
+    forget_sent();
+    host_advance_ns(2900 * NS_PER_MS); /* the SYN once more: no doubt yet */
+    assert_int_equal(requests, 0);
+    host_advance_ns(200 * NS_PER_MS);
+    assert_int_equal(requests, 1);
+    assert_memory_equal(last_arp, evil, MAC_SIZE);
+    host_advance_ns(3500 * NS_PER_MS); /* three in vain; then the SYN after 7 s asks everybody */
+    assert_int_equal(requests, 3);
+    host_advance_ns(NS_PER_S);
+    assert_memory_equal(last_arp, ethernet_broadcast, MAC_SIZE);
+    receive_arp(REPLY, honest, NEIGHBOUR, OWN);
+    assert_memory_equal(last_destination, honest, MAC_SIZE);
+    expect_entry(ARP_REACHABLE, honest);
+    socket_close(tcp);
+}
+
 /* Questions of thousands fill the table no further than leaves room for those we ask about. */
 static void flood_of_requests(void)
 {
@@ -369,9 +401,11 @@ ARP_TEST(ageing)
 ARP_TEST(silent_neighbour)
 ARP_TEST(nobody_there)
 ARP_TEST(conflict)
+ARP_TEST(silence_raises_doubt)
 ARP_TEST(flood_of_requests)
 ARP_TEST(malformed)
 
 UNIT_TESTS(UNIT_TEST(test_poisoning), UNIT_TEST(test_ageing), UNIT_TEST(test_silent_neighbour),
            UNIT_TEST(test_nobody_there), UNIT_TEST(test_conflict),
-           UNIT_TEST(test_flood_of_requests), UNIT_TEST(test_malformed))
+           UNIT_TEST(test_silence_raises_doubt), UNIT_TEST(test_flood_of_requests),
+           UNIT_TEST(test_malformed))
