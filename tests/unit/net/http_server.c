@@ -86,7 +86,6 @@ static int serve(void *arg)
     struct socket *listener, *connection;
 
     assert_int_equal(socket_create(SOCKET_TCP, &listener), 0);
-    assert_int_equal(socket_set_option(listener, SOCKET_OPTION_REUSE_ADDRESS, 1), 0);
     assert_int_equal(socket_bind(listener, &local), 0);
     assert_int_equal(socket_listen(listener, 8), 0);
     while (socket_accept(listener, &connection, DEADLINE_NEVER) == 0)
