@@ -159,17 +159,6 @@ def test_500_at_once_half_of_them_cut_off(linux):
     assert kept <= 2 * 32  # on each CPU so many stay, until memory runs short
 
 
-def connect_when_listening(network, port):
-    """nc says nothing when it listens."""
-    end = time.monotonic() + SERVED_SECONDS
-    while True:
-        try:
-            return connect(network, port)
-        except ConnectionRefusedError:
-            assert time.monotonic() < end
-            time.sleep(0.05)
-
-
 def test_nc(linux):
     guest, network = linux
     listener = network.listen(5003)
@@ -183,7 +172,7 @@ def test_nc(linux):
     connection.close()
     guest.wait_prompt()
     guest.type("nc -l 5004\r")
-    with connect_when_listening(network, 5004) as sock:
+    with network.connect(5004) as sock:
         sock.sendall(b"hello\n")
         guest.expect("hello")
     guest.wait_prompt()

@@ -127,6 +127,19 @@ class Network:
         sock.settimeout(30)
         return sock
 
+    def connect(self, port, seconds=60):
+        """To a port of the guest, as soon as somebody listens there: nc does not say when it does."""
+        end = time.monotonic() + seconds
+        while True:
+            sock = self.tcp()
+            try:
+                sock.connect((self.guest, port))
+                return sock
+            except ConnectionRefusedError:
+                sock.close()
+                assert time.monotonic() < end, f"nobody listens on port {port} of the guest"
+                time.sleep(0.05)
+
     def listen(self, port, backlog=16):
         sock = self.tcp()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
