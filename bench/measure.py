@@ -1,5 +1,6 @@
 """Rounds of boots, and what comes out of them: samples of each row, by guest and kind of CPU."""
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -140,9 +141,11 @@ class Measurement:
         seconds[what] = round(seconds.get(what, 0) + time.monotonic() - started, 1)
 
     def measure(self):
-        """Rounds, as many as there is time for; then the instructions."""
+        """The instructions, then rounds, as many as there is time for."""
         limit = time.monotonic() + 60 * self.arguments.minutes
         longest = 0
+        if not self.arguments.quick and not self.arguments.no_counts:
+            self.count_instructions()
         for number in range(self.arguments.rounds):
             started = time.monotonic()
             if started + longest > limit:
@@ -151,11 +154,9 @@ class Measurement:
             for group in self.arguments.groups:
                 if number < GROUPS[group].rounds:
                     self.measure_group(group, number)
-            longest = max(longest, time.monotonic() - started) if number else 0
+            longest = max(longest, time.monotonic() - started)
             self.results["rounds done"] = number + 1
-        if not self.arguments.quick and not self.arguments.no_counts:
-            self.count_instructions()
-        self.save()
+            self.save()
 
     # ---- the smallest -m ----
 
@@ -224,5 +225,5 @@ def about():
     model = next((line.split(": ")[1] for line in host.splitlines() if line.startswith("model name")), "?")
     return {"commit": output("git", "describe", "--always", "--dirty"),
             "date": time.strftime("%Y-%m-%d", time.gmtime()),
-            "host": f"{count} x {model}",
+            "host": f"{count} x {model}", "load": round(os.getloadavg()[0], 1),
             "qemu": output("qemu-system-x86_64", "--version").splitlines()[0]}

@@ -113,8 +113,9 @@ def growth_text(values):
 
 
 def heading(results):
-    return (f"nos {results['commit']}, {results['date']}, medians of {results.get('rounds done', 0)} rounds, "
-            f"{results['host']}, {results['qemu']}, TCG")
+    """What was measured, where, and how busy that machine was with other things when it began."""
+    return (f"commit {results['commit']}, {results['date']}, medians of {results.get('rounds done', 0)}, "
+            f"{results['host']} (load {results['load']}), {results['qemu'].split(' (')[0]}, TCG")
 
 
 # ---- for the screen ----
@@ -147,8 +148,7 @@ def print_table(results, out):
 
 def markdown(results):
     """The tables of docs/PERFORMANCE.md."""
-    text = [f"Measured on {results['date']} at commit {results['commit']}: {results['host']}, "
-            f"{results['qemu']}, TCG. Medians of {results.get('rounds done', 0)} rounds.", "",
+    text = [f"Measured: {heading(results)}.", "",
             "| row | unit | Linux | nos | ratio | Linux, instructions | nos | ratio | target | |",
             "|---|---|---|---|---|---|---|---|---|---|"]
     for line in lines(results):

@@ -7,7 +7,7 @@
 
 Each group runs in a boot of its own of each guest in turn, N times (5 unless told otherwise); the
 table has the medians, and a ratio above 1 is in favour of nos. Linux runs twice, by -cpu max and by
--cpu qemu64 with mitigations off, and the better counts. A last pass under -icount counts guest
+-cpu qemu64 with mitigations off, and the better counts. A first pass under -icount counts guest
 instructions: there a nanosecond of the guest's clock is one instruction. Everything that was said,
 the samples, the table and a chart are left in build/bench/NAME. What fails says "failed", and the
 rest goes on.

@@ -90,7 +90,7 @@ def test_what_cannot_be_measured(boot):
 
 def results(nos=2.0, linux=6.0):
     """A run of one row in ns and one in MB/s, two kinds of CPU."""
-    return {"commit": "0123456", "date": "2020-01-01", "host": "2 x CPU", "qemu": "QEMU", "rounds": 3,
+    return {"commit": "0123456", "date": "2020-01-01", "host": "2 x CPU", "qemu": "QEMU", "load": 0, "rounds": 3,
             "rounds done": 3, "quick": False, "groups": ["kernel"], "failures": [], "seconds": {"kernel": 1},
             "units": {"switch_same_cpu": "ns", "memcpy_64": "MB/s"},
             "samples": {"switch_same_cpu": {"Linux max": [9, linux, 7], "Linux qemu64": [linux, linux, 99],
