@@ -1,7 +1,7 @@
 /*
  * Instance metadata: asked for by a task of its own, so that boot waits for nobody.
  *
- * Below: sources (net/cloud_metadata.c, fs/fat/nocloud.c), found in a registry; the parameters,
+ * Below: sources (net/cloud_metadata.c, fs/nocloud.c), found in a registry; the parameters,
  * which take what they would take from the command line, and no more.
  */
 #include "kernel/metadata.h"

@@ -7,7 +7,7 @@
  *
  * Files: volume.c the boot sector, chain.c the table and file contents, directory.c entries,
  * name.c their names; these know a disk only as a function that reads sectors. mount.c is the file
- * system of the VFS, disk.c its disk, nocloud.c finds instance metadata.
+ * system of the VFS, disk.c its disk.
  *
  * Spec: "FAT: General Overview of On-Disk Format", Microsoft, 1.03; ECMA-107.
  */
