@@ -200,21 +200,31 @@ static int create_pairs(struct virtio_net *net)
     return error;
 }
 
+/*
+ * What of @offered is taken. Segmentation goes with checksums only (5.1.3.1; QEMU offers it without
+ * them all the same), and 64 KiB frames want mergeable buffers, or every buffer would have to be
+ * that large.
+ */
+static uint64_t choose_features(uint64_t offered)
+{
+    uint64_t wanted = VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) |
+                      VIRTIO_FEATURE(VIRTIO_NET_F_MTU) | VIRTIO_FEATURE(VIRTIO_NET_F_MAC) |
+                      VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) | VIRTIO_FEATURE(VIRTIO_NET_F_STATUS) |
+                      VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_FEATURE(VIRTIO_NET_F_MQ) |
+                      VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT);
+
+    if (offered & VIRTIO_FEATURE(VIRTIO_NET_F_CSUM))
+        wanted |= VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4);
+    if (offered & VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) &&
+        offered & VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF))
+        wanted |= VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4);
+    return wanted;
+}
+
 static int negotiate(struct virtio_net *net)
 {
-    const uint64_t features =
-        VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) |
-        VIRTIO_FEATURE(VIRTIO_NET_F_MTU) | VIRTIO_FEATURE(VIRTIO_NET_F_MAC) |
-        VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) |
-        VIRTIO_FEATURE(VIRTIO_NET_F_STATUS) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) |
-        VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT);
-    const uint64_t large_receive = VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4);
     struct virtio_device *virtio = net->virtio;
-    uint64_t offered = virtio->transport->get_features(virtio);
-    bool can_merge = offered & VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF);
-    bool can_check = offered & VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM);
-    /* 64 KiB frames want mergeable buffers, or every buffer would have to be that large. */
-    int error = virtio_negotiate(virtio, features | (can_merge && can_check ? large_receive : 0));
+    int error = virtio_negotiate(virtio, choose_features(virtio->transport->get_features(virtio)));
 
     if (error)
         return error;

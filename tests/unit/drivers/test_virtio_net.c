@@ -344,6 +344,23 @@ static uint64_t drops(enum netdev_drop reason)
     return atomic_load_relaxed(&netdev->counters.drops[reason]);
 }
 
+/* 5.1.3.1: segmentation without checksums is not taken, whatever is offered. */
+static void test_features(void **state)
+{
+    (void)state;
+    start(ALL_FEATURES & ~VIRTIO_FEATURE(VIRTIO_NET_F_CSUM), 64);
+    assert_int_equal(netdev->features & (NETDEV_TX_CSUM | NETDEV_TSO4), 0);
+    assert_false(virtio_has_feature(&model->virtio, VIRTIO_NET_F_HOST_TSO4));
+    stop();
+    start(ALL_FEATURES & ~VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM), 64);
+    assert_false(virtio_has_feature(&model->virtio, VIRTIO_NET_F_GUEST_TSO4));
+    stop();
+    start(ALL_FEATURES, 64);
+    assert_int_equal(netdev->features & (NETDEV_TX_CSUM | NETDEV_TSO4),
+                     NETDEV_TX_CSUM | NETDEV_TSO4);
+    stop();
+}
+
 /* ---- receiving --------------------------------------------------------------------------------
  */
 
@@ -700,10 +717,10 @@ static void test_sent_that_cannot_be(void **state)
     stop();
 }
 
-UNIT_TESTS(UNIT_TEST(test_every_frame_once_and_whole), UNIT_TEST(test_large_frames_in_many_buffers),
-           UNIT_TEST(test_no_memory), UNIT_TEST(test_used_elements_that_cannot_be),
-           UNIT_TEST(test_the_same_buffer_twice), UNIT_TEST(test_impossible_numbers_of_buffers),
-           UNIT_TEST(test_wrong_frames_are_counted),
+UNIT_TESTS(UNIT_TEST(test_features), UNIT_TEST(test_every_frame_once_and_whole),
+           UNIT_TEST(test_large_frames_in_many_buffers), UNIT_TEST(test_no_memory),
+           UNIT_TEST(test_used_elements_that_cannot_be), UNIT_TEST(test_the_same_buffer_twice),
+           UNIT_TEST(test_impossible_numbers_of_buffers), UNIT_TEST(test_wrong_frames_are_counted),
            UNIT_TEST(test_offload_fields_are_not_believed), UNIT_TEST(test_random_scribbling),
            UNIT_TEST(test_every_frame_is_sent_once),
            UNIT_TEST(test_a_full_ring_queues_and_does_not_spin),
