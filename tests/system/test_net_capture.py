@@ -7,6 +7,7 @@ from scapy.all import ICMP, IP, TCP, UDP, Ether, IPerror, Raw, UDPerror, raw
 from nos import capture
 
 GUEST, HOST = "10.77.0.2", "10.77.0.1"
+MAC = bytes.fromhex("5254004e6f00")
 LINK = Ether(src="52:54:00:4e:6f:00", dst="52:54:00:77:77:77")
 DATAGRAM = LINK / IP(src=GUEST, dst=HOST) / UDP(sport=40000, dport=40001) / Raw(b"hello")
 SEGMENT = LINK / IP(src=GUEST, dst=HOST) / TCP(sport=40000, dport=40001, flags="PA") / Raw(b"hello" * 100)
@@ -18,22 +19,21 @@ def with_field(packet, layer, field, value):
     return raw(changed)
 
 
-def partial(packet, layer):
-    """As a driver leaves it to the device: the pseudo header's sum in the field."""
+def with_header(packet, layer, size):
+    """As a driver leaves it to the device: a header, and the pseudo header's sum in the field."""
     ip, segment = packet[IP], raw(packet[layer])
-    protocol = {TCP: 6, UDP: 17}[layer]
-    pseudo = sum(struct.unpack("!6H", raw(IP(src=ip.src, dst=ip.dst))[12:20] + struct.pack("!HH", protocol, len(segment))))
-    while pseudo >> 16:
-        pseudo = (pseudo & 0xFFFF) + (pseudo >> 16)
-    return with_field(packet, layer, "chksum", pseudo)
+    protocol, offset = {TCP: (6, 16), UDP: (17, 6)}[layer]
+    pseudo = capture.ones_sum(raw(IP(src=ip.src, dst=ip.dst))[12:20] + struct.pack("!HH", protocol, len(segment)))
+    header = struct.pack("<BBHHHHH", capture.NEEDS_CSUM, 0, 0, 0, 34, offset, 0)[:size]
+    return header + with_field(packet, layer, "chksum", pseudo)
 
 
-def complaints(path, has_offload, *frames):
+def write(path, *frames):
     with open(path, "wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
         for frame in frames:
             file.write(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
-    return capture.judge(path, has_offload)
+    return path
 
 
 QUOTE = LINK / IP(src=GUEST, dst=HOST) / ICMP(type=3, code=3) / IPerror(src=HOST, dst=GUEST, len=200) / \
@@ -48,18 +48,22 @@ WRONG = {"IP": with_field(DATAGRAM, IP, "chksum", 1), "UDP": with_field(DATAGRAM
                                                Raw(b"\0\1\1\0\0\1\0\0\0\0\0\0\7example"))}
 
 
-@pytest.mark.parametrize("has_offload", [False, True])
-def test_judge(tmp_path, has_offload):
-    assert complaints(tmp_path / "right", has_offload, *RIGHT.values()) == []
+def test_judge(tmp_path):
+    assert capture.judge(write(tmp_path / "right", *RIGHT.values())) == []
     for name, frame in WRONG.items():
-        assert len(complaints(tmp_path / "wrong", has_offload, RIGHT["UDP"], frame, RIGHT["TCP"])) == 1, name
+        assert len(capture.judge(write(tmp_path / "wrong", RIGHT["UDP"], frame, RIGHT["TCP"]))) == 1, name
 
 
+@pytest.mark.parametrize("size", [10, 12])
 @pytest.mark.parametrize("packet, layer", [(SEGMENT, TCP), (DATAGRAM, UDP)], ids=["TCP", "UDP"])
-def test_partial_checksums_are_right_with_the_offload_only(tmp_path, packet, layer):
-    frame = partial(packet, layer)
-    assert complaints(tmp_path / "frames", True, frame) == []
-    assert len(complaints(tmp_path / "frames", False, frame)) == 1
+def test_headers_are_taken_off_and_obeyed(tmp_path, packet, layer, size):
+    """A checksum is completed where its header asks for it, and nowhere else."""
+    partial, no_request = with_header(packet, layer, size), bytes(size)
+    frames = write(tmp_path / "frames", partial, no_request + raw(packet), no_request + partial[size:],
+                   no_request + WRONG["IP"])
+    capture.take_headers_off(frames, MAC)
+    found = capture.judge(frames)
+    assert [line.split()[1] for line in found] == ["3", "4"], found
 
 
 def test_every_nic_is_recorded(network, boot):
@@ -72,3 +76,6 @@ def test_every_nic_is_recorded(network, boot):
     guest.kill()
     assert (guest.folder / "net0.pcap").stat().st_size == capture.LIMIT
     assert (guest.folder / "net7.pcap").stat().st_size > 300
+    guest.complaints()
+    with open(guest.folder / "net0.pcap", "rb") as file:
+        assert all(frame[6:12] == MAC for _, frame in capture.records(file.read()))

@@ -5,9 +5,8 @@ import time
 
 import pytest
 
-from nos import capture
 from nos.guest import PATIENCE
-from nos.network import MAC_PREFIX, body
+from nos.network import body
 
 ONE_AT_A_TIME = ("-A",)  # else a busy machine lets so many wait that ping's own socket overflows
 
@@ -76,19 +75,11 @@ def test_two_queue_pairs(network, boot):
     network.run("ip", "tuntap", "add", "tap0", "mode", "tap", "multi_queue")
     network.run("ip", "link", "set", "tap0", "up")
     network.run("ip", "addr", "add", f"{network.host}/24", "dev", "tap0")
-    frames = network.folder / "tap0.pcap"
-    recorder = network.record(frames, f"{MAC_PREFIX}00")
     guest = boot(prefix=network.prefix, cpus=2, append=network.static(),
                  devices=network.nic(queues=2, offload=True))
     ping(network, 200, 1000)
     interrupts = guest.run("irqstat")
     assert "rx0" in interrupts and "rx1" in interrupts
-    for _ in range(20):  # dumpcap writes by and by
-        if frames.stat().st_size > 100 * 1000:
-            break
-        ping(network, 200, 1000)
-    network.stop(recorder)
-    assert frames.stat().st_size > 100 * 1000 and not capture.judge(frames, True)
 
 
 def test_host_mtu(networks_of_test, boot):

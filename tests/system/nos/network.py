@@ -19,8 +19,6 @@ import socket
 import subprocess
 import time
 
-from nos import capture
-
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None, use_errno=True)
@@ -34,7 +32,7 @@ def why_not():
     """Why there can be no network here, or None."""
     if os.geteuid() != 0:
         return "network namespaces need root"
-    for tool in ("ip", "ethtool", "tshark", "dumpcap", "dnsmasq", "nginx"):
+    for tool in ("ip", "ethtool", "tshark", "dnsmasq", "nginx"):
         if not shutil.which(tool, path=tool_path()):
             return f"{tool} is not installed"
     return None
@@ -191,13 +189,6 @@ class Network:
         self.start("nginx", "-p", self.folder, "-c", self.folder / "nginx.conf", "-e", self.folder / "nginx.log")
         self.wait_listening(80)
         return root
-
-    def record(self, path, mac):
-        """Record what comes from @mac over the tap, for NICs with several queues; stop() ends it."""
-        process = self.start("dumpcap", "-q", "-P", "-i", "tap0", "-f", f"ether src {mac}", "-w", path,
-                             "-a", f"filesize:{capture.LIMIT >> 10}")
-        self.wait_log("dumpcap.log", "Capturing on")
-        return process
 
     def wait_log(self, name, text, seconds=20):
         """Wait until a server's log says something; return the log."""
