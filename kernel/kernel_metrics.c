@@ -8,6 +8,7 @@
 #include "kernel/metrics.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/task.h"
+#include "kernel/sync/spinlock.h"
 #include "kernel/time/clock.h"
 #include "kernel/time/timer.h"
 #include "kernel/version.h"
@@ -94,21 +95,46 @@ static void collect_ready(struct metric_writer *writer)
 METRIC(tasks_ready, METRIC_GAUGE, "nos_tasks_ready", "Tasks that wait for this CPU.",
        collect_ready);
 
-static void collect_cpu_seconds(struct metric_writer *writer)
+/*
+ * What was told last. The scheduler's times are read while it changes them, and a reading in the
+ * middle of a switch may be off by what the CPU did before; a counter must not go back all the
+ * same: neither part grows by less than nothing, nor by more than the time between two readings.
+ */
+struct cpu_times {
+    uint64_t online_ns;
+    uint64_t idle_ns;
+};
+static DEFINE_SPINLOCK(told_lock, "cpu metrics", LOCK_RANK_TASK_TABLE);
+static struct cpu_times told[CPU_MAX] __guarded_global(told_lock);
+
+static struct cpu_times read_times(unsigned int cpu)
 {
     struct sched_statistics sched;
+    irqflags_t flags = spin_lock_irqsave(&told_lock);
+    struct cpu_times *times = &told[cpu];
+
+    sched_statistics(cpu, &sched);
+    uint64_t online_ns = MAX(clock_now_ns() - sched.online_since_ns, times->online_ns);
+    times->idle_ns =
+        CLAMP(sched.idle_ns, times->idle_ns, times->idle_ns + (online_ns - times->online_ns));
+    times->online_ns = online_ns;
+    struct cpu_times result = *times;
+    spin_unlock_irqrestore(&told_lock, flags);
+    return result;
+}
+
+static void collect_cpu_seconds(struct metric_writer *writer)
+{
     unsigned int cpu;
 
     for_each_online_cpu(cpu) {
-        sched_statistics(cpu, &sched);
-        uint64_t online_ns = clock_now_ns() - sched.online_since_ns;
-        uint64_t idle_ns = MIN(sched.idle_ns, online_ns);
+        struct cpu_times times = read_times(cpu);
         metric_label_number(writer, "cpu", cpu);
         metric_label(writer, "mode", "idle");
-        metric_seconds(writer, idle_ns);
+        metric_seconds(writer, times.idle_ns);
         metric_label_number(writer, "cpu", cpu);
         metric_label(writer, "mode", "busy");
-        metric_seconds(writer, online_ns - idle_ns);
+        metric_seconds(writer, times.online_ns - times.idle_ns);
     }
 }
 METRIC(cpu_seconds, METRIC_COUNTER, "nos_cpu_seconds_total",
