@@ -173,7 +173,7 @@ static void limits_init(struct nanofs *fs)
     pages = (uint32_t)MIN(memory.total_pages, (size_t)1 << 24);
     fs->page_limit = MAX(pages / 4, 256u);
     fs->dirty_limit = MAX(pages / 8, 128u);
-    fs->buffer_limit = MAX(pages / 32, 256u);
+    fs->buffer_limit = MAX(pages / 16, 256u);
 }
 
 static void locks_init(struct nanofs *fs)
