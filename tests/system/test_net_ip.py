@@ -8,6 +8,7 @@ from scapy.all import ARP, ICMP, IP, UDP, Ether, IPOption_RR, Raw, fragment, raw
 
 from nos.guest import PATIENCE
 from nos.peer import GUEST_MAC, PEER_MAC
+from nos.tcp_script import count_of
 
 HOST, GUEST = "10.77.0.1", "10.77.0.2"
 MARKED = 0xF000  # echo requests with this sequence number or a higher one are the test's, not noise
@@ -124,9 +125,16 @@ def test_flood_of_fragments_is_bounded(pair):
     assert guest.run("echo alive").strip() == "alive"
 
 
-def test_bad_checksums_are_dropped(pair):
-    _, peer = pair
+def bad_checksums(shown, protocol):
+    """Of one protocol, in what `net` shows; a counter of 0 is not shown."""
+    found = re.search(rf"^{protocol}:\n(?:    .*\n)*?    bad checksum +(\d+)$", shown, re.MULTILINE)
+    return int(found.group(1)) if found else 0
+
+
+def test_bad_checksums_are_dropped_and_counted(pair):
+    guest, peer = pair
     mark = peer.mark
+    before = guest.run("net"), count_of(guest, "bad checksum", "icmpstat")
     bad_header = echo(60)
     bad_header.chksum = 0x1234
     peer.send_ip(bad_header)
@@ -138,6 +146,10 @@ def test_bad_checksums_are_dropped(pair):
     ping(peer, 62)
     answers = [packet for packet in peer.received[mark:] if ICMP in packet and not is_reply(62)(packet)]
     assert not answers, answers
+    after = guest.run("net")
+    for protocol in ("ipv4", "udp"):
+        assert bad_checksums(after, protocol) == bad_checksums(before[0], protocol) + 1, after
+    assert count_of(guest, "bad checksum", "icmpstat") == before[1] + 1
 
 
 def test_damaged_headers_are_dropped(pair):
