@@ -15,6 +15,7 @@ rest goes on.
 import argparse
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -91,8 +92,14 @@ def write_docs(results):
     print(f"written: {DOCUMENT.relative_to(ROOT)}, {CHART.relative_to(ROOT)}")
 
 
+def be_interrupted(*_):
+    """A run that is told to end cleans up, and reports what there is, as after Ctrl-C."""
+    raise KeyboardInterrupt
+
+
 def main():
     arguments = parse()
+    signal.signal(signal.SIGTERM, be_interrupted)
     try:
         if arguments.compare:
             return 0 if report.compare(*map(load, arguments.compare), sys.stdout) else 1

@@ -1,5 +1,5 @@
 /*
- * The host's side of the network rows. Ends when it is killed.
+ * The host's side of the network rows. Ends when it is killed, or who started it ends.
  *
  *     7001/tcp  sends without end
  *     7002/tcp  takes everything, and closes when the other side does
@@ -146,6 +146,7 @@ int main(void)
 {
     signal(SIGCHLD, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     serve_each(7001, serve_source);
     serve_sink(7002);
     serve_each(7003, serve_echo);
