@@ -22,6 +22,8 @@ FILE_HEADER, RECORD_HEADER = 24, 16
 NEEDS_CSUM, UDP_CHECKSUM_OFFSET = 1, 6
 
 CHECK_SUMS = [word for protocol in ("ip", "udp", "tcp") for word in ("-o", f"{protocol}.check_checksum:TRUE")]
+# The UDP shell's port, whose packets tshark otherwise takes for whatever the client's port stands for.
+NOT_GUESSED = ["-d", "udp.port==9000,data"]
 BAD_CHECKSUM = " || ".join(f"{protocol}.checksum.status == 0" for protocol in ("ip", "udp", "tcp", "icmp"))
 # An ICMP error quotes the beginning of a packet: one that somebody else sent, and cut off.
 # TCP that sends its bytes again in other pieces (a smaller path MTU) is what tshark cannot put together.
@@ -84,7 +86,7 @@ def judge(path):
     """What tshark finds wrong in a file of frames that a guest sent: a line for each."""
     if path.stat().st_size <= FILE_HEADER:
         return []
-    done = subprocess.run(["tshark", "-n", "-r", path, *CHECK_SUMS, "-Y", f"{BAD_CHECKSUM} || {MALFORMED}"],
+    done = subprocess.run(["tshark", "-n", "-r", path, *NOT_GUESSED, *CHECK_SUMS, "-Y", f"{BAD_CHECKSUM} || {MALFORMED}"],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
     found = [f"{path.name}: {line}" for line in done.stdout.splitlines()]
     if done.returncode not in (0, 2):  # 2: the last frame was cut, by the limit or the end of QEMU
