@@ -236,8 +236,8 @@ int irq_request_gsi(const char *name, unsigned int gsi, enum irq_trigger trigger
     int error = share_line(gsi, trigger, irq);
     if (error == -ENODEV)
         error = open_line(gsi, trigger, polarity, irq);
-    if (error == -EBUSY) /* opened by another CPU in between */
-        error = share_line(gsi, trigger, irq);
+    if (error == -EBUSY && share_line(gsi, trigger, irq) == 0)
+        error = 0; /* opened by another CPU in between; if not, the architecture has it */
     if (error) {
         kfree(irq);
         return error;

@@ -103,7 +103,7 @@ def test_parameters_are_the_kernels_own():
     registered = set()
     for room in ("arch", "block", "drivers", "fs", "kernel", "net", "shell", "tests/boot"):
         for path in (ROOT / room).rglob("*.c"):
-            registered.update(re.findall(r'^PARAMETER\(\w+,\s*"([^"]+)"', path.read_text(), re.MULTILINE))
+            registered.update(re.findall(r'^PARAMETER(?:_LATE)?\(\w+,\s*"([^"]+)"', path.read_text(), re.MULTILINE))
     table = README.split("### Kernel parameters")[1].split("\n## ")[0]
     told = {name for row in re.findall(r"^\| (`.*?) \|", table.replace("\\|", "/"), re.MULTILINE)
             for name in re.findall(r"`([\w.]+)=", row)}
