@@ -11,7 +11,7 @@
 #define BATCH      256
 #define ROUNDS     2000
 #define LARGE      (1024 * 1024)
-#define APART      (37 * PAGE_SIZE) /* shell/bench/bench_memory.c says why */
+#define APART      (37 * PAGE_SIZE)      /* shell/bench/bench_memory.c says why */
 #define BYTES_EACH (128UL * 1024 * 1024) /* moved for one number */
 
 static void heap_batches(const char *name, size_t size)
