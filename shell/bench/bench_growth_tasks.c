@@ -53,28 +53,12 @@ static int take_seat(void *arg)
     return 0;
 }
 
-static int nothing(void *arg __maybe_unused)
-{
-    return 0;
-}
-
 static int measure_creation(struct bench *bench, unsigned int others)
 {
-    uint64_t count = bench_count(bench, CREATIONS);
     char name[32];
-    uint64_t start = clock_now_ns();
 
-    for (uint64_t i = 0; i < count; i++) {
-        struct task *task;
-        int error = task_create("bench", nothing, NULL, &task);
-        if (!error)
-            error = task_join(task, NULL, DEADLINE_NEVER);
-        if (error)
-            return error;
-    }
     snprintf(name, sizeof(name), "growth_create_%u", others);
-    bench_report_per(bench, name, clock_now_ns() - start, count);
-    return 0;
+    return bench_create_and_join(bench, name, CREATIONS);
 }
 
 /* While everybody waits for the turn, others come and go; then it goes round. */

@@ -70,26 +70,9 @@ BENCH(switch, "task switch by semaphore, on one CPU and across two", "", switch_
 
 #define CREATIONS 20000
 
-static int nothing(void *arg __maybe_unused)
-{
-    return 0;
-}
-
 static int create_bench(struct bench *bench)
 {
-    uint64_t count = bench_count(bench, CREATIONS);
-    uint64_t start = clock_now_ns();
-
-    for (uint64_t i = 0; i < count; i++) {
-        struct task *task;
-        int error = task_create("bench", nothing, NULL, &task);
-        if (!error)
-            error = task_join(task, NULL, DEADLINE_NEVER);
-        if (error)
-            return error;
-    }
-    bench_report_per(bench, "task_create_join", clock_now_ns() - start, count);
-    return 0;
+    return bench_create_and_join(bench, "task_create_join", CREATIONS);
 }
 BENCH(create, "task create and join", "", create_bench);
 

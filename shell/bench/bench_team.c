@@ -7,6 +7,7 @@
 #include "kernel/sched/task.h"
 #include "lib/errno.h"
 #include "mm/kmalloc.h"
+#include "shell/bench/bench.h"
 
 /* The CPU of member @number: one that is online. */
 static unsigned int place_of(enum team_place place, unsigned int number)
@@ -73,4 +74,26 @@ int bench_team_join(struct bench_team *team)
     kfree(team->tasks);
     team->tasks = NULL;
     return first_error;
+}
+
+static int nothing(void *arg __maybe_unused)
+{
+    return 0;
+}
+
+int bench_create_and_join(struct bench *bench, const char *name, uint64_t creations)
+{
+    uint64_t count = bench_count(bench, creations);
+    uint64_t start = clock_now_ns();
+
+    for (uint64_t i = 0; i < count; i++) {
+        struct task *task;
+        int error = task_create("bench", nothing, NULL, &task);
+        if (!error)
+            error = task_join(task, NULL, DEADLINE_NEVER);
+        if (error)
+            return error;
+    }
+    bench_report_per(bench, name, clock_now_ns() - start, count);
+    return 0;
 }

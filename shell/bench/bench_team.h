@@ -8,9 +8,11 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/compiler.h"
 
+struct bench;
 struct task;
 
 enum team_place {
@@ -38,3 +40,9 @@ int __must_check bench_team_join(struct bench_team *team);
 
 /** bench_team_cancel() - end what they wait for; bench_team_join() still has to follow. */
 void bench_team_cancel(struct bench_team *team);
+
+/**
+ * bench_create_and_join() - measure tasks that end at once, one after the other, as row @name
+ * @creations: how many, before bench_count() has its say. Return: 0 or -errno, and no row.
+ */
+int __must_check bench_create_and_join(struct bench *bench, const char *name, uint64_t creations);
