@@ -101,6 +101,13 @@ class Guest:
         """Type without waiting for anything."""
         self.serial.send(text)
 
+    def read_some(self, seconds=1):
+        """Take what the serial line has, so that it can go on; waits for it for a moment."""
+        try:
+            self.serial.read_nonblocking(65536, seconds)
+        except pexpect.TIMEOUT:
+            pass
+
     def run(self, line, timeout=None):
         """Type a command at the prompt; return what it printed, without the echo, lines by \\n."""
         self.type(line + "\r")
