@@ -71,6 +71,13 @@ static inline uintptr_t cpu_code_address(void);
 static inline void cpu_relax(void);
 
 /**
+ * cpu_mark() - an instruction that does nothing, there to be seen by a plugin of an emulator
+ *
+ * @mark is a constant from 1 to 127 (bench/plugin/count.c has their meaning).
+ */
+static __always_inline void cpu_mark(unsigned int mark);
+
+/**
  * cpu_idle() - wait for an interrupt
  *
  * Called with interrupts off; enables them and halts with no window between, and returns with

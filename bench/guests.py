@@ -1,14 +1,17 @@
 """The two guests that ./nos bench compares: how each is made, booted and asked for its rows."""
+import contextlib
 import pathlib
 import re
 import shutil
 import subprocess
 
+from counting import LinuxSymbols, Symbols
 from machine import ROOT, WORK, BenchError, Run, qemu_command
 from network import GUEST, HOST
 
 MODULES = ("virtio_ring.ko virtio.ko virtio_pci_legacy_dev.ko virtio_pci_modern_dev.ko virtio_pci.ko "
            "virtio_blk.ko failover.ko net_failover.ko virtio_net.ko").split()
+SYMBOLS_SIZE = 16 << 20
 URL = f"http://{HOST}/file"
 
 
@@ -24,6 +27,10 @@ class Guest:
             except BenchError as error:
                 problem, extra = str(error), {}
         return {**run.rows(), **extra}, run.text, problem
+
+    def telling_symbols(self, folder):
+        """While it lasts, each boot leaves in @folder what symbols() needs; nothing, for most."""
+        return contextlib.nullcontext()
 
     def boots_with(self, megabytes, deadline):
         """Does it reach its prompt with so little memory?"""
@@ -69,6 +76,9 @@ class Nos(Guest):
         append = f"ip={GUEST}/24,{HOST}" if group == "net" else ""
         return qemu_command(self.kernel, append, **machine)
 
+    def symbols(self, _folder):
+        return Symbols.of_program(self.kernel)
+
     def read_first_prompt(self, run):
         return run.read_prompt()
 
@@ -111,16 +121,36 @@ class Linux(Guest):
     }
     quick = "quick=1 "
 
+    # The kernel tells its symbols to the last of the disks; they are where they are only for one boot.
+    tell_symbols = "; cat /proc/kallsyms > $(ls /dev/vd? | tail -n 1)"
+
     def __init__(self):
         self.folder = WORK / "linux"
+        self.symbols_disk = None
+
+    @contextlib.contextmanager
+    def telling_symbols(self, folder):
+        self.symbols_disk = folder / "kallsyms.img"
+        self.symbols_disk.write_bytes(bytes(SYMBOLS_SIZE))
+        try:
+            yield
+        finally:
+            self.symbols_disk = None
+
+    def symbols(self, folder):
+        text = (folder / "kallsyms.img").read_bytes().rstrip(b"\0").decode("latin1")
+        return LinuxSymbols(Symbols(text), Symbols.of_program(self.folder / "module" / "rows"))
 
     def command(self, group, words, numbers, extra=(), **machine):
         text = self.commands[group].replace("R ", "timeout 100 rows ")
         if numbers:
             text = text.format(r="-q " if numbers["q"] else "", **numbers)
+        extra = ["-initrd", str(self.initrd), *extra]
+        if self.symbols_disk:
+            words, text = words + " nokaslr", text + self.tell_symbols
+            extra += ["-drive", f"if=virtio,format=raw,file={self.symbols_disk}"]
         append = f"console=ttyS0 quiet panic=-1 no_timer_check {words} bench=\"{text}\""
-        return qemu_command(self.kernel, append, extra=["-initrd", str(self.initrd), *extra],
-                            **machine)
+        return qemu_command(self.kernel, append, extra=extra, **machine)
 
     def read_first_prompt(self, run):
         return run.read_until("ready\n")

@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 
+import counting
 from machine import ROOT, WORK, BenchError
 from network import Namespace
-from rows import CASES, COUNTED, GROUPS
+from rows import CASES, COUNTED, COUNTED_BY_PLUGIN, GROUPS
 
 DISK_SIZE = 256 << 20
 RENAMED = {"boot": {"boot": "boot_1cpu", "memory": "memory_at_prompt"}, "smp4": {"boot": "boot_4cpus"}}
@@ -174,24 +175,59 @@ class Measurement:
     # ---- instructions ----
 
     def count_instructions(self):
-        """By -icount a nanosecond of the guest's clock is one instruction. One CPU: there is only one
-        CPU's worth of time."""
+        """Of the groups that compute by -icount, of those that wait for others by the plugin."""
         started = time.monotonic()
         for group in self.arguments.groups:
-            if group not in COUNTED:
-                continue
-            for guest in self.guests:
+            how = self.count_by_icount if group in COUNTED else \
+                self.count_by_plugin if group in COUNTED_BY_PLUGIN else None
+            for guest in self.guests if how else ():
                 print(f"counting instructions: {group}, {guest.name}", file=sys.stderr)
                 try:
-                    rows = self.boot(guest, group, "qemu64", "icount", extra=ICOUNT, smp=1,
-                                     deadline=COUNTING_DEADLINE)
-                except (BenchError, subprocess.SubprocessError, OSError) as problem:
+                    for name, entry in how(guest, group).items():
+                        self.results["counts"].setdefault(name, {})[guest.name] = entry
+                except (BenchError, subprocess.SubprocessError, OSError, ValueError) as problem:
                     self.note_failure(f"counting {group}, {guest.name}: {problem}",
-                                      (guest.name, group, "icount"))
-                    continue
-                for name, (value, unit) in rows.items():
-                    self.results["counts"].setdefault(name, {})[guest.name] = [value, unit]
+                                      (guest.name, group, "count"))
         self.spent("instructions", started)
+
+    def count_by_icount(self, guest, group):
+        """A nanosecond of the guest's clock is one instruction. One CPU: there is only one CPU's worth
+        of time."""
+        rows = self.boot(guest, group, "qemu64", "icount", extra=ICOUNT, smp=1,
+                         deadline=COUNTING_DEADLINE)
+        return {name: [value, unit] for name, (value, unit) in rows.items()}
+
+    def count_by_plugin(self, guest, group):
+        return {name: [total, counting.UNIT]
+                for name, (total, _) in self.boot_with_plugin(guest, group).items()}
+
+    def boot_with_plugin(self, guest, group, has_profile=False):
+        """{row: (instructions, blocks)}"""
+        out = self.folder / "raw" / f"plugin-{group}-{guest.name}.count"
+        rows = self.boot(guest, group, "qemu64", "plugin", extra=counting.arguments(out, has_profile),
+                         deadline=COUNTING_DEADLINE)
+        return counting.by_row(rows, out)
+
+    def profile(self):
+        """Of each group in each guest, where its instructions went, to the screen and to a file."""
+        operations = counting.operations(self.arguments.quick)
+        for group in self.arguments.groups:
+            for guest in self.guests:
+                try:
+                    self.profile_guest(guest, group, operations)
+                except (BenchError, subprocess.SubprocessError, OSError, ValueError) as problem:
+                    self.note_failure(f"profile of {group}, {guest.name}: {problem}",
+                                      (guest.name, group, "profile"))
+        self.save()
+
+    def profile_guest(self, guest, group, operations):
+        with guest.telling_symbols(self.folder):
+            found = self.boot_with_plugin(guest, group, has_profile=True)
+        symbols = guest.symbols(self.folder)
+        for name, (total, blocks) in found.items():
+            text = counting.profile_text(f"{name}, {guest.name}", total, blocks, symbols, operations[name])
+            print(text)
+            (self.folder / f"profile-{name}-{guest.name}.txt").write_text(text)
 
 
 def rename(group, rows):

@@ -1,6 +1,7 @@
 """What the samples say: a table for the screen and one for the docs, and two runs beside each other."""
 import statistics
 
+import counting
 from rows import GROWTH, GROWTH_TARGET, HIGHER_IS_BETTER, ROWS, quick_size
 
 GUESTS = ("Linux", "nos")
@@ -17,14 +18,17 @@ def best_median(samples, guest, unit):
     return statistics.median(values), min(values), max(values)
 
 
-def instructions(entry, operation):
-    """Of one operation, out of what a counting run said: ns are instructions, MB/s bytes by 1000 of them."""
+def instructions(entry, row):
+    """Of one operation, out of what a counting run said: all of them by the plugin; by -icount ns are
+    instructions, and MB/s bytes by 1000 of them."""
     if not entry:
         return None
     value, unit = entry
+    if unit == counting.UNIT:
+        return value / row.operations
     if unit == "ns":
         return value
-    return operation * 1000 / value if unit == "MB/s" and operation and value else None
+    return row.operation * 1000 / value if unit == "MB/s" and row.operation and value else None
 
 
 def ratio_of(linux, nos, unit):
@@ -32,6 +36,16 @@ def ratio_of(linux, nos, unit):
     if not linux or not nos:
         return None
     return nos / linux if unit in HIGHER_IS_BETTER else linux / nos
+
+
+def verdict(timed, counted, is_missed):
+    """What to say of a row that has a figure by the clock, one by instructions, or both."""
+    missed = [how for how, figure in (("the clock", timed), ("instructions", counted))
+              if figure is not None and is_missed(figure)]
+    both = timed is not None and counted is not None
+    if not missed:
+        return ""
+    return f"missed by {missed[0]}" if both and len(missed) == 1 else "missed"
 
 
 class Line:
@@ -43,19 +57,19 @@ class Line:
         samples = results["samples"].get(row.name, {})
         counts = results["counts"].get(row.name, {})
         self.values = {guest: best_median(samples, guest, self.unit) for guest in GUESTS}
-        self.counts = {guest: instructions(counts.get(guest), row.operation) for guest in GUESTS}
+        self.counts = {guest: instructions(counts.get(guest), row) for guest in GUESTS}
         self.ratio = ratio_of(*(self.values[guest] and self.values[guest][0] for guest in GUESTS),
                               self.unit)
         self.counted_ratio = ratio_of(self.counts["Linux"], self.counts["nos"], "ns")
 
     def verdict(self):
-        """By instructions where they were counted: they do not depend on what else the host does."""
-        ratio = self.counted_ratio or self.ratio
         if self.row.name == "smallest_memory" and self.values["nos"]:
             return "" if self.values["nos"][0] <= 16 else "missed"
-        if self.row.target is None or ratio is None:
-            return ""
-        return "" if ratio >= self.row.target else "missed"
+        return verdict(self.ratio, self.counted_ratio, self.is_missed)
+
+    def is_missed(self, ratio):
+        return self.row.target is not None and ratio < self.row.target
+
 
 
 class GrowthLine:
@@ -75,15 +89,16 @@ class GrowthLine:
         return found and found[0]
 
     def count(self, results, guest, size):
-        return instructions(results["counts"].get(f"{self.growth.name}_{size}", {}).get(guest), 0)
+        counts = results["counts"].get(f"{self.growth.name}_{size}", {})
+        return instructions(counts.get(guest), self.growth)
 
     @staticmethod
     def factor(values):
         return values[-1] / values[0] if values[0] and values[-1] else None
 
     def verdict(self):
-        factor = self.factor(self.counts["nos"]) or self.factor(self.values["nos"])
-        return "missed" if factor is not None and factor >= GROWTH_TARGET else ""
+        return verdict(self.factor(self.values["nos"]), self.factor(self.counts["nos"]),
+                       lambda factor: factor >= GROWTH_TARGET)
 
 
 def lines(results):
@@ -185,22 +200,32 @@ def replace_between(text, begin, end, new):
 
 # ---- two runs ----
 
+def apart(first, second):
+    """By how much of the smaller two ratios differ; None when there are not two."""
+    return max(first, second) / min(first, second) - 1 if first and second else None
+
+
+def percent(share):
+    return f"{100 * share:.0f} %" if share is not None else "-"
+
+
 def compare(first, second, out):
-    """Print the ratios of both; True when all agree."""
+    """Print the ratios of both; True when all agree, by instructions where those were counted."""
     others = {line.row.name: line for line in lines(second)}
     agree = True
-    print(f"{'row':48}{'first':>9}{'second':>9}{'apart':>8}", file=out)
+    print(f"{'row':48}{'first':>9}{'second':>9}{'apart':>8}"
+          f"{'first':>12}{'second':>9}{'apart':>8} by instructions", file=out)
     for line in lines(first):
         other = others.get(line.row.name)
         if not other:
             continue
-        if line.ratio is None or other.ratio is None:
-            apart, remark = None, "failed in one of them"
-        else:
-            apart = max(line.ratio, other.ratio) / min(line.ratio, other.ratio) - 1
-            remark = "more than 20 %" if apart > AGREEMENT else ""
+        by_clock = apart(line.ratio, other.ratio)
+        counted = apart(line.counted_ratio, other.counted_ratio)
+        decides = by_clock if counted is None else counted
+        remark = "failed in one of them" if by_clock is None else \
+            "more than 20 %" if decides > AGREEMENT else ""
         agree = agree and not remark
-        shown = f"{100 * apart:.0f} %" if apart is not None else "-"
-        print(f"{line.row.title:48}{number(line.ratio):>9}{number(other.ratio):>9}{shown:>8}  {remark}",
-              file=out)
+        print(f"{line.row.title:48}{number(line.ratio):>9}{number(other.ratio):>9}{percent(by_clock):>8}"
+              f"{number(line.counted_ratio):>12}{number(other.counted_ratio):>9}{percent(counted):>8}  "
+              f"{remark}".rstrip(), file=out)
     return agree

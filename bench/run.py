@@ -4,13 +4,14 @@
     ./nos bench [--rounds N] [--minutes N] [--quick] [--name NAME] [--docs] [GROUP...]
     ./nos bench --docs --from DIR          the docs again, out of an earlier run
     ./nos bench --compare DIR DIR          do two runs agree?
+    ./nos bench --profile [GROUP...]       where the instructions of each row go, in both guests
 
 Each group runs in a boot of its own of each guest in turn, N times (5 unless told otherwise); the
 table has the medians, and a ratio above 1 is in favour of nos. Linux runs twice, by -cpu max and by
--cpu qemu64 with mitigations off, and the better counts. A first pass under -icount counts guest
-instructions: there a nanosecond of the guest's clock is one instruction. Everything that was said,
-the samples, the table and a chart are left in build/bench/NAME. What fails says "failed", and the
-rest goes on.
+-cpu qemu64 with mitigations off, and the better counts. A first pass counts guest instructions: by
+-icount what computes (there a nanosecond of the guest's clock is one instruction), by a plugin of
+QEMU what waits for a disk or a peer. Everything that was said, the samples, the table and a chart are
+left in build/bench/NAME. What fails says "failed", and the rest goes on.
 """
 import argparse
 import json
@@ -26,7 +27,7 @@ import report
 from guests import Linux, Nos
 from machine import ROOT, WORK, BenchError
 from measure import Measurement
-from rows import GROUPS
+from rows import COUNTED_BY_PLUGIN, GROUPS
 
 DOCUMENT, CHART = ROOT / "docs" / "PERFORMANCE.md", ROOT / "docs" / "bench.svg"
 BEGIN, END = "<!-- by ./nos bench --docs -->", "<!-- end -->"
@@ -43,6 +44,8 @@ def parse():
     parser.add_argument("--no-counts", action="store_true", help="do not count instructions")
     parser.add_argument("--name", default=time.strftime("%Y-%m-%d-%H%M%S", time.gmtime()),
                         help="of the folder in build/bench; date and time")
+    parser.add_argument("--profile", action="store_true",
+                        help=f"of the groups {', '.join(COUNTED_BY_PLUGIN)}; no times, no table")
     parser.add_argument("--docs", action="store_true", help="write the table and the chart into docs/")
     parser.add_argument("--from", dest="source", type=pathlib.Path, metavar="DIR",
                         help="measure nothing; take what an earlier run left there")
@@ -51,7 +54,9 @@ def parse():
     unknown = set(arguments.groups) - set(GROUPS)
     if unknown:
         parser.error(f"no group {', '.join(sorted(unknown))}; there are {' '.join(GROUPS)}")
-    arguments.groups = arguments.groups or list(GROUPS)
+    if arguments.profile and set(arguments.groups) - set(COUNTED_BY_PLUGIN):
+        parser.error(f"there are profiles of {', '.join(COUNTED_BY_PLUGIN)}")
+    arguments.groups = arguments.groups or list(COUNTED_BY_PLUGIN if arguments.profile else GROUPS)
     if arguments.quick:
         arguments.rounds = 1
     return arguments
@@ -69,7 +74,10 @@ def measure(arguments):
         guest.prepare()
     measurement = Measurement(guests, arguments, folder)
     try:
-        measurement.measure()
+        if arguments.profile:
+            measurement.profile()
+        else:
+            measurement.measure()
     except KeyboardInterrupt:
         print("bench: stopped; this is what there is", file=sys.stderr)
         measurement.save()
@@ -105,6 +113,8 @@ def main():
             return 0 if report.compare(*map(load, arguments.compare), sys.stdout) else 1
         folder = arguments.source or measure(arguments)
         results = load(folder)
+        if arguments.profile:
+            return 1 if results["failures"] else 0
         write_reports(folder, results)
         if arguments.docs:
             write_docs(results)

@@ -99,6 +99,10 @@ static inline void cpu_relax(void)
     host_relax();
 }
 
+static __always_inline void cpu_mark(unsigned int mark __maybe_unused)
+{
+}
+
 uint64_t host_cycle_counter(void);
 static inline uint64_t cpu_cycle_counter(void)
 {

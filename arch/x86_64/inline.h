@@ -120,6 +120,11 @@ static inline void cpu_relax(void)
     __asm__ volatile("pause" ::: "memory");
 }
 
+static __always_inline void cpu_mark(unsigned int mark)
+{
+    __asm__ volatile("nopl %c0(%%rax)" : : "i"('n' | 'o' << 8 | 's' << 16 | mark << 24) : "memory");
+}
+
 static inline uint64_t cpu_cycle_counter(void)
 {
     uint32_t low, high;

@@ -2,6 +2,7 @@
  * rows: the user-visible rows of nos's `bench`, on Linux. Arguments as in nos.
  */
 #include "rows.h"
+#include "mark.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@ uint64_t rows_now_ns(void)
 {
     struct timespec t;
 
+    MARK(MARK_TIME);
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
@@ -28,6 +30,7 @@ uint64_t rows_count(uint64_t full)
 
 void rows_report(const char *name, uint64_t value, const char *unit)
 {
+    MARK(MARK_REPORT);
     printf("%s %lu %s\n", name, value, unit);
 }
 
@@ -35,6 +38,7 @@ void rows_report_per(const char *name, uint64_t ns, uint64_t count)
 {
     uint64_t tenths = ns * 10 / count;
 
+    MARK(MARK_REPORT);
     printf("%s %lu.%lu ns\n", name, tenths / 10, tenths % 10);
 }
 
@@ -48,8 +52,10 @@ static int compare_times(const void *a, const void *b)
 void rows_report_percentiles(const char *name, uint64_t *times, size_t count)
 {
     qsort(times, count, sizeof(times[0]), compare_times);
-    printf("%s_median %lu ns\n%s_p99 %lu ns\n", name, times[count / 2], name,
-           times[count * 99 / 100]);
+    MARK(MARK_REPORT);
+    printf("%s_median %lu ns\n", name, times[count / 2]);
+    MARK(MARK_REPORT);
+    printf("%s_p99 %lu ns\n", name, times[count * 99 / 100]);
 }
 
 void rows_fail(const char *what)

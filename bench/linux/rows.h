@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/**
+ * rows_now_ns() - the clock, and a mark for whoever counts instructions: once where what is
+ * measured begins and once where it ends.
+ */
 uint64_t rows_now_ns(void);
 
 /** rows_count() - how many operations to measure: @full, or with -q a twentieth of them. */

@@ -45,6 +45,7 @@ static void measure_disk(struct disk_run *run, unsigned int in_flight, uint8_t *
     aio_context_t context = 0;
     uint64_t count = rows_count(run->is_random ? SMALL_COUNT : LARGE_TOTAL / run->request);
     unsigned int busy = in_flight;
+    char name[32];
 
     if (syscall(SYS_io_setup, IN_FLIGHT_MAX, &context))
         rows_fail("io_setup");
@@ -81,12 +82,12 @@ static void measure_disk(struct disk_run *run, unsigned int in_flight, uint8_t *
     }
     uint64_t ns = rows_now_ns() - start;
     syscall(SYS_io_destroy, context);
-    printf("disk_%s_%s_%u ", run->is_write ? "write" : "read",
-           run->is_random ? "4k_random" : "128k", in_flight);
+    snprintf(name, sizeof(name), "disk_%s_%s_%u", run->is_write ? "write" : "read",
+             run->is_random ? "4k_random" : "128k", in_flight);
     if (run->is_random)
-        printf("%lu requests/s\n", count * 1000000000 / ns);
+        rows_report(name, count * 1000000000 / ns, "requests/s");
     else
-        printf("%lu MB/s\n", count * run->request * 1000 / ns);
+        rows_report(name, count * run->request * 1000 / ns, "MB/s");
 }
 
 void disk_rows(const char *device, bool is_write)

@@ -151,6 +151,7 @@ static void converse(const char *address, int port, const char *name)
 
     if (send(fd, text, (size_t)length, 0) != length)
         rows_fail(name);
+    rows_now_ns(); /* for the instructions; the peer has the time */
     for (;;) {
         ssize_t got = recv(fd, text, DATAGRAM_MAX, 0);
         if (got < 0)
@@ -161,6 +162,7 @@ static void converse(const char *address, int port, const char *name)
         if (send(fd, text, (size_t)got, 0) != got)
             rows_fail(name);
     }
+    rows_now_ns();
     rows_report(name, count * 1000000000 / (ns ? ns : 1), "packets/s");
     close(fd);
 }

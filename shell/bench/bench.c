@@ -3,6 +3,7 @@
  */
 #include "shell/bench/bench.h"
 
+#include "arch/cpu.h"
 #include "kernel/sched/task.h"
 #include "lib/errno.h"
 #include "lib/sort.h"
@@ -10,21 +11,40 @@
 
 #define QUICK_PART 20
 
+enum {
+    MARK_TIME = 1,
+    MARK_REPORT
+}; /* as in bench/plugin/count.c */
+
 uint64_t bench_count(const struct bench *bench, uint64_t full)
 {
     return bench->is_quick ? MAX(full / QUICK_PART, (uint64_t)1) : full;
 }
 
+uint64_t bench_now_ns(void)
+{
+    cpu_mark(MARK_TIME);
+    return clock_now_ns();
+}
+
+static void report_begin(struct bench *bench, const char *name)
+{
+    cpu_mark(MARK_REPORT);
+    shell_printf(bench->shell, "%s ", name);
+}
+
 void bench_report(struct bench *bench, const char *name, uint64_t value, const char *unit)
 {
-    shell_printf(bench->shell, "%s %llu %s\n", name, (unsigned long long)value, unit);
+    report_begin(bench, name);
+    shell_printf(bench->shell, "%llu %s\n", (unsigned long long)value, unit);
 }
 
 void bench_report_per(struct bench *bench, const char *name, uint64_t ns, uint64_t count)
 {
     uint64_t tenths = count ? ns * 10 / count : 0;
 
-    shell_printf(bench->shell, "%s %llu.%llu ns\n", name, (unsigned long long)(tenths / 10),
+    report_begin(bench, name);
+    shell_printf(bench->shell, "%llu.%llu ns\n", (unsigned long long)(tenths / 10),
                  (unsigned long long)(tenths % 10));
 }
 

@@ -39,6 +39,14 @@ struct bench_row {
 /** bench_count() - how many operations to measure: @full, or with -q a twentieth of them. */
 uint64_t bench_count(const struct bench *bench, uint64_t full);
 
+/**
+ * bench_now_ns() - the clock, and a mark for whoever counts instructions (bench/plugin/count.c)
+ *
+ * Each row calls it once where what it measures begins and once where that ends, before it reports;
+ * pairs of calls add up.
+ */
+uint64_t bench_now_ns(void);
+
 /** bench_report() - one line of the result. */
 void bench_report(struct bench *bench, const char *name, uint64_t value, const char *unit);
 

@@ -107,9 +107,9 @@ static int measure(struct bench *bench, struct disk_run *run, uint8_t *buffers,
     run->left = count;
     run->next_lba = 0;
     run->error = 0;
-    uint64_t start = clock_now_ns();
+    uint64_t start = bench_now_ns();
     int error = run_slots(run, buffers, in_flight);
-    uint64_t ns = clock_now_ns() - start;
+    uint64_t ns = bench_now_ns() - start;
     if (error) {
         shell_error(bench->shell, "%s: %s", run->device->name, errno_text(error));
         return error;

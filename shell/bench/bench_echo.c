@@ -54,8 +54,10 @@ static int converse(struct bench *bench, struct socket *socket, const char *name
     int length = snprintf(text, sizeof(text), "go %llu", (unsigned long long)wanted);
     int error = socket_send(socket, text, (size_t)length, deadline_after_ns(PEER_WAIT_NS), NULL);
 
+    bench_now_ns(); /* for the instructions; the peer has the time */
     if (!error)
         error = echo_until_done(socket, text);
+    bench_now_ns();
     if (!error)
         error = parse_report(text + strlen(REPORT_PREFIX), &count, &ns);
     if (!error)

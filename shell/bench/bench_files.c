@@ -77,7 +77,7 @@ static int remove_one(struct files_run *run, uint32_t number)
 static int measure(struct files_run *run, const char *name,
                    int (*step)(struct files_run *run, uint32_t number), bool ends_in_sync)
 {
-    uint64_t start = clock_now_ns();
+    uint64_t start = bench_now_ns();
     int error = 0;
 
     for (uint32_t i = 0; i < run->count && !error; i++) {
@@ -89,7 +89,7 @@ static int measure(struct files_run *run, const char *name,
     }
     if (!error && ends_in_sync)
         error = vfs_sync();
-    uint64_t ns = clock_now_ns() - start;
+    uint64_t ns = bench_now_ns() - start;
     shell_progress(run->bench->shell, "%s", "");
     if (error)
         shell_error(run->bench->shell, "%s: %s", run->path, errno_text(error));

@@ -68,12 +68,12 @@ static int measure_looks(struct growth *growth)
     uint32_t random = BENCH_SEED;
     struct vfs_stat stat;
     int error = 0;
-    uint64_t start = clock_now_ns();
+    uint64_t start = bench_now_ns();
 
     for (uint64_t i = 0; i < looks && !error; i++)
         error = vfs_stat(path_of(growth, bench_random_below(&random, growth->count)), &stat);
     if (!error)
-        report(growth, "stat", clock_now_ns() - start, looks);
+        report(growth, "stat", bench_now_ns() - start, looks);
     return error;
 }
 
@@ -82,7 +82,7 @@ static int measure_makings(struct growth *growth)
 {
     uint64_t makings = bench_count(growth->bench, MAKINGS);
     int error = 0;
-    uint64_t start = clock_now_ns();
+    uint64_t start = bench_now_ns();
 
     for (uint64_t i = 0; i < makings && !error; i++) {
         error = make_file(growth, growth->count);
@@ -92,7 +92,7 @@ static int measure_makings(struct growth *growth)
     if (!error)
         error = vfs_sync();
     if (!error)
-        report(growth, "make", clock_now_ns() - start, makings);
+        report(growth, "make", bench_now_ns() - start, makings);
     return error;
 }
 

@@ -66,12 +66,12 @@ static int measure(struct bench *bench, struct stream *streams, unsigned int cou
     snprintf(name, sizeof(name), "tcp_%s_%u", direction, count);
     for (unsigned int i = 0; i < count; i++)
         streams[i].bytes = total / count;
-    uint64_t start = clock_now_ns();
+    uint64_t start = bench_now_ns();
     int error = bench_team_start(&team, TEAM_ANYWHERE, count, run, streams, sizeof(*streams));
     if (!error)
         error = bench_team_join(&team);
     if (!error)
-        bench_report(bench, name, bench_rate(total, clock_now_ns() - start), "MB/s");
+        bench_report(bench, name, bench_rate(total, bench_now_ns() - start), "MB/s");
     return error;
 }
 

@@ -16,11 +16,11 @@ static int fetch(struct bench *bench, char *line)
     const char *url = bench->argv[0], *path = bench->argv[1];
 
     snprintf(line, LINE_MAX, "wget '%s' -O '%s'", url, path);
-    uint64_t start = clock_now_ns();
+    uint64_t start = bench_now_ns();
     int error = shell_execute(bench->shell, line);
     if (!error)
         error = vfs_sync();
-    uint64_t ns = clock_now_ns() - start;
+    uint64_t ns = bench_now_ns() - start;
     if (!error)
         error = vfs_resolve(shell_directory(bench->shell), path, line);
     if (!error)

@@ -11,6 +11,7 @@ from nos.disk import drive, make_image
 sys.path.insert(0, str(build.ROOT / "bench"))
 
 import chart  # noqa: E402 (bench/ is a folder of programs, not a package)
+import counting  # noqa: E402
 import report  # noqa: E402
 import rows as catalogue  # noqa: E402
 
@@ -86,6 +87,24 @@ def test_what_cannot_be_measured(boot):
     assert "switch" in guest.run("bench")
 
 
+def test_instructions_are_counted_from_mark_to_mark(boot, tmp_path):
+    """On two CPUs that run at once: what each operation takes, and in which functions."""
+    out = tmp_path / "count"
+    guest = boot(cpus=2, devices=list(counting.arguments(out, has_profile=True)))
+    rows = rows_of(guest, "bench files / 200")
+    found = counting.by_row(rows, out)
+    assert found.keys() == FILE_ROWS
+    symbols = counting.Symbols.of_program(build.kernel())
+    for name, (total, blocks) in found.items():
+        assert 200 * 500 < total < 200 * 500000, name
+        # Blocks begin before the mark that they contain, and on other CPUs at any time.
+        assert abs(sum(blocks.values()) - total) < total / 10, name
+    functions = counting.functions(found["files_stat"][1], symbols)
+    assert "vfs_stat" in dict(functions)
+    text = counting.profile_text("files_stat, nos", *found["files_stat"], symbols, 200)
+    assert text.startswith("files_stat, nos: ") and functions[0][0] in text
+
+
 # ---- the tool beside it: what it makes of samples ----
 
 def results(nos=2.0, linux=6.0):
@@ -105,7 +124,7 @@ def test_the_table():
     switch, memcpy = lines["switch_same_cpu"], lines["memcpy_64"]
     assert switch.values["Linux"] == (6, 6, 99) and switch.ratio == 3 and switch.verdict() == ""
     assert memcpy.values["nos"] == (300, 300, 300) and memcpy.ratio == 3
-    assert memcpy.counts == {"Linux": 32, "nos": 64} and memcpy.verdict() == "missed"
+    assert memcpy.counts == {"Linux": 32, "nos": 64} and memcpy.verdict() == "missed by instructions"
     text = report.markdown(results())
     assert "| task switch by semaphore, same CPU | ns | 6.00 | 2.00 | 3.00 |" in text
     assert "failed" in text  # the rows that nobody has measured
@@ -119,9 +138,23 @@ def test_two_runs_are_compared():
         for row in catalogue.ROWS:  # nothing has failed
             run["samples"].setdefault(row.name, {"Linux max": [1], "nos max": [1]})
             run["units"].setdefault(row.name, "ns")
+        run["counts"] = {}
     assert report.compare(first, near, out)
     assert not report.compare(first, far, out)
-    assert "25 %  more than 20 %" in out.getvalue()
+    assert re.search(r"task switch.* 25 %.*more than 20 %", out.getvalue())
+
+
+def test_two_runs_are_compared_by_instructions_where_there_are_some():
+    """However much the times of a busy host differ."""
+    first, second = results(), results(linux=60.0)
+    for run in (first, second):
+        for row in catalogue.ROWS:
+            run["samples"].setdefault(row.name, {"Linux max": [1], "nos max": [1]})
+            run["units"].setdefault(row.name, "ns")
+            run["counts"][row.name] = {"Linux": [300, counting.UNIT], "nos": [100, counting.UNIT]}
+    assert report.compare(first, second, io.StringIO())
+    second["counts"]["switch_same_cpu"]["nos"] = [130, counting.UNIT]
+    assert not report.compare(first, second, io.StringIO())
 
 
 def test_the_docs_have_a_place_for_the_table():
