@@ -32,14 +32,27 @@
 #define VARIANT_QUADS 1
 
     .data
-string_variant:
-    .byte VARIANT_LOOP
+    .balign 8
+string_rep_from:                        /* the size from which on rep is used; -1: never */
+    .quad -1
+string_variant:                         /* which, if at all: QUADS, or else bytes */
+    .byte VARIANT_QUADS
+
+    .section .rodata, "a"
+    .balign 8
+every_byte:                             /* times a byte: that byte, eight times */
+    .quad 0x0101010101010101
 
     .text
 
 /* void string_select(enum string_variant variant) */
 FUNCTION(string_select)
     movb %dil, string_variant(%rip)
+    movq $-1, %rax
+    cmpb $VARIANT_LOOP, %dil
+    je 1f
+    movl $LARGE, %eax
+1:  movq %rax, string_rep_from(%rip)
     ret
 END(string_select)
 
@@ -48,13 +61,12 @@ END(string_select)
 FUNCTION(memset)
     movq %rdi, %rax                     /* the result, whatever happens to rdi */
     movzbl %sil, %esi
-    movabsq $0x0101010101010101, %rcx
-    imulq %rcx, %rsi                    /* the byte, eight times */
+    imulq every_byte(%rip), %rsi
     cmpq $32, %rdx
     jb .Lset_small
     cmpq $64, %rdx
     jbe .Lset_32_to_64
-    cmpq $LARGE, %rdx
+    cmpq string_rep_from(%rip), %rdx
     jae .Lset_large
 
 .Lset_blocks:                           /* at least 32 bytes */
@@ -127,19 +139,17 @@ FUNCTION(memset)
     ret
 
 .Lset_large:
-    cmpb $VARIANT_QUADS, string_variant(%rip)
-    jb .Lset_blocks
-    movq %rdi, %r8
     movq %rdx, %rcx
-    movq %rsi, %rax
+    xchgq %rax, %rsi                    /* where rep looks for it; the result waits in rsi */
+    cmpb $VARIANT_QUADS, string_variant(%rip)
     jne 1f
-    movq %rsi, -8(%rdi,%rdx)            /* what is left over by the division */
+    movq %rax, -8(%rdi,%rdx)            /* what is left over by the division */
     shrq $3, %rcx
     rep stosq
-    movq %r8, %rax
+    movq %rsi, %rax
     ret
 1:  rep stosb
-    movq %r8, %rax
+    movq %rsi, %rax
     ret
 END(memset)
 
@@ -162,14 +172,23 @@ FUNCTION(memcpy)
     movq %rdi, %rax
     leaq -32(%rdx), %rcx
     cmpq $32, %rcx
-    ja .Lcopy_forward                   /* as unsigned numbers: below 32, or above 64 */
-    COPY_32(0, NO_INDEX)
-    COPY_32(-32, INDEX_SIZE)            /* the last 32, which may overlap with the first */
+    ja 1f                               /* as unsigned numbers: below 32, or above 64 */
+    movsq
+    movsq
+    movq (%rsi), %rcx
+    movq 8(%rsi), %r8
+    movq %rcx, (%rdi)
+    movq %r8, 8(%rdi)
+    COPY_32(-48, INDEX_SIZE)            /* the last 32, which may overlap with the first */
     ret
+1:  jns .Lcopy_many
+    jmp .Lcopy_small
+
 .Lcopy_forward:                         /* also right when @to is below @from and they overlap */
     cmpq $32, %rdx
     jb .Lcopy_small
-    cmpq $LARGE, %rdx
+.Lcopy_many:
+    cmpq string_rep_from(%rip), %rdx
     jae .Lcopy_large
 .Lcopy_blocks:
     subq $64, %rdx
@@ -233,9 +252,8 @@ FUNCTION(memcpy)
     ret
 
 .Lcopy_large:
-    cmpb $VARIANT_QUADS, string_variant(%rip)
-    jb .Lcopy_blocks
     movq %rdx, %rcx
+    cmpb $VARIANT_QUADS, string_variant(%rip)
     jne 1f
     movq -8(%rsi,%rdx), %r8             /* with what is left over by the division */
     shrq $3, %rcx
