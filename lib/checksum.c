@@ -35,17 +35,6 @@ static uint32_t fold_to_32(uint64_t sum)
     return (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
 }
 
-uint64_t checksum_blocks_c(const void *data, size_t blocks, uint64_t sum)
-{
-    const uint8_t *position = data;
-
-    for (size_t words = blocks * CHECKSUM_BLOCK / 8; words > 0; words--, position += 8)
-        sum = add_with_carry(sum, load_word(position));
-    return sum;
-}
-uint64_t checksum_blocks(const void *data, size_t blocks, uint64_t sum)
-    __attribute__((weak, alias("checksum_blocks_c")));
-
 /* Up to seven bytes, with zeros after them. */
 static uint64_t load_tail(const uint8_t *data, size_t size)
 {
@@ -58,31 +47,17 @@ static uint64_t load_tail(const uint8_t *data, size_t size)
     return word;
 }
 
-/*
- * The rest, after whole blocks. @has_word: there are eight bytes before its end, so that the tail
- * can be loaded with them in front, and they shifted out.
- */
-static __always_inline uint32_t add_rest(const uint8_t *position, size_t size, uint64_t wide,
-                                         bool has_word)
+uint32_t checksum_partial_c(const void *data, size_t size, uint32_t sum)
 {
+    const uint8_t *position = data;
+    uint64_t wide = sum;
+
     for (; size >= 8; size -= 8, position += 8)
         wide = add_with_carry(wide, load_word(position));
-    if (size > 0 && has_word)
-        wide = add_with_carry(wide, load_word(position + size - 8) >> (64 - 8 * size));
-    else if (size > 0)
-        wide = add_with_carry(wide, load_tail(position, size));
-    return fold_to_32(wide);
+    return fold_to_32(add_with_carry(wide, load_tail(position, size)));
 }
-
 uint32_t checksum_partial(const void *data, size_t size, uint32_t sum)
-{
-    if (size < CHECKSUM_BLOCK)
-        return add_rest(data, size, sum, size >= 8);
-    const uint8_t *rest = (const uint8_t *)data + size / CHECKSUM_BLOCK * CHECKSUM_BLOCK;
-    uint64_t wide = checksum_blocks(data, size / CHECKSUM_BLOCK, sum);
-
-    return add_rest(rest, size % CHECKSUM_BLOCK, wide, true);
-}
+    __attribute__((weak, alias("checksum_partial_c")));
 
 uint32_t checksum_copy(void *to, const void *from, size_t size, uint32_t sum)
 {

@@ -13,20 +13,16 @@
 
 #include "lib/compiler.h"
 
-/* Adds @size bytes to @sum; an odd last byte counts as if followed by 0. */
+/*
+ * Adds @size bytes to @sum; an odd last byte counts as if followed by 0. checksum_partial_c() is
+ * the portable version, and a weak alias of it what an architecture replaces by assembly. Sums of
+ * the same bytes fold to the same checksum; two implementations may still differ in the 32 bits.
+ */
 uint32_t checksum_partial(const void *data, size_t size, uint32_t sum);
+uint32_t checksum_partial_c(const void *data, size_t size, uint32_t sum);
 
 /* The same while copying: memcpy(@to, @from, @size) in one pass. */
 uint32_t checksum_copy(void *to, const void *from, size_t size, uint32_t sum);
-
-/*
- * What the sums are made of: 64-bit words as they lie in memory, @blocks (not 0) times
- * CHECKSUM_BLOCK bytes, added to @sum, each carry going back to the bottom. checksum_blocks_c() is
- * the portable version, and a weak alias of it what an architecture replaces by assembly.
- */
-#define CHECKSUM_BLOCK 64
-uint64_t checksum_blocks(const void *data, size_t blocks, uint64_t sum);
-uint64_t checksum_blocks_c(const void *data, size_t blocks, uint64_t sum);
 
 /* The sum of two stretches of which the second starts @offset bytes after the first. */
 uint32_t checksum_combine(uint32_t first, uint32_t second, size_t offset);

@@ -92,27 +92,77 @@ static uint16_t naive_checksum(const uint8_t *data, size_t size)
 }
 
 /* The name that arch/x86_64/checksum.S has on a host. */
-uint64_t nos_checksum_blocks(const void *data, size_t blocks, uint64_t sum);
+uint32_t nos_checksum_partial(const void *data, size_t size, uint32_t sum);
 
-/* The same to the last bit, also where every word and every carry is all ones. */
-static void test_checksum_assembly(void **state)
+/* RFC 1071 on top of a sum of words as they lie in memory, byte by byte. */
+static uint16_t naive_checksum_on(const uint8_t *data, size_t size, uint32_t sum)
 {
+    uint64_t wide = sum;
+
+    for (size_t i = 0; i < size; i++)
+        wide += (uint64_t)data[i] << i % 2 * 8;
+    while (wide >> 16)
+        wide = (wide & 0xffff) + (wide >> 16);
+    return (uint16_t)~wide;
+}
+
+/* What it starts from and adds: anything, many carries, and nothing but all ones and zeros. */
+static void fill_for_checksum(struct unit_random *random, uint8_t *data, size_t size, int kind)
+{
+    unit_random_fill(random, data, size);
+    for (size_t i = 0; i < size; i++) {
+        if (kind == 1)
+            data[i] = 0xff;
+        else if (kind == 2)
+            data[i] |= data[i] << 1 | 0x81;
+        else if (kind == 3)
+            data[i] = i / 8 % 3 ? 0xff : data[i] & 1;
+        else if (kind == 4)
+            data[i] = 0;
+    }
+}
+
+/* Both versions, at all alignments and in all lengths up to several blocks, and no byte beyond. */
+static void test_checksum_all_lengths(void **state)
+{
+    static const uint32_t sums[] = { 0, 1, 0xffff, 0x10000, 0xfffffffe, 0xffffffff };
     struct unit_random random = { 7 };
-    uint8_t data[CHECKSUM_BLOCK * 30 + 8];
+    uint8_t data[8 + 8 + 300 + 8];
 
     (void)state;
-    for (unsigned int round = 0; round < 200; round++) {
-        unit_random_fill(&random, data, sizeof(data));
-        for (size_t i = 0; i < sizeof(data) && round % 4; i++)
-            data[i] |= round % 4 == 1 ? 0xff : data[i] << 1 | 0x81;
-        for (size_t blocks = 1; blocks <= 30; blocks++) {
-            const uint8_t *start = data + blocks % 8;
-            uint64_t sum = round % 3 ? unit_random_u64(&random) : UINT64_MAX;
+    for (int kind = 0; kind < 5; kind++)
+        for (size_t alignment = 0; alignment < 8; alignment++)
+            for (size_t size = 0; size <= 300; size++) {
+                uint8_t *start = data + alignment + 8;
+                uint32_t sum = size % 7 ? sums[size % 7 - 1] : (uint32_t)unit_random_u64(&random);
 
-            assert_true(nos_checksum_blocks(start, blocks, sum) ==
-                        checksum_blocks_c(start, blocks, sum));
-        }
+                fill_for_checksum(&random, data, sizeof(data), kind);
+                uint16_t want = naive_checksum_on(start, size, sum);
+                assert_int_equal(checksum_fold(checksum_partial_c(start, size, sum)), want);
+                assert_int_equal(checksum_fold(nos_checksum_partial(start, size, sum)), want);
+                unit_random_fill(&random, start - 8, 8);
+                unit_random_fill(&random, start + size, 8);
+                assert_int_equal(checksum_fold(nos_checksum_partial(start, size, sum)), want);
+            }
+}
+
+/* Many blocks, and lengths around them. */
+static void test_checksum_assembly(void **state)
+{
+    struct unit_random random = { 8 };
+    uint8_t *data = malloc(70000);
+
+    (void)state;
+    for (int round = 0; round < 400; round++) {
+        size_t size = unit_random_below(&random, round % 10 ? 3000 : 70000 - 8);
+        uint8_t *start = data + round % 8;
+        uint32_t sum = (uint32_t)unit_random_u64(&random);
+
+        fill_for_checksum(&random, start, size, round % 5);
+        assert_int_equal(checksum_fold(nos_checksum_partial(start, size, sum)),
+                         naive_checksum_on(start, size, sum));
     }
+    free(data);
 }
 
 static void test_checksum_vector(void **state)
@@ -246,7 +296,7 @@ static void test_byteorder(void **state)
 }
 
 UNIT_TESTS(UNIT_TEST(test_crc_vectors), UNIT_TEST(test_crc_matches_reference),
-           UNIT_TEST(test_crc_assembly), UNIT_TEST(test_checksum_assembly),
-           UNIT_TEST(test_checksum_vector), UNIT_TEST(test_checksum_matches_reference),
-           UNIT_TEST(test_checksum_update), UNIT_TEST(test_siphash_vectors),
-           UNIT_TEST(test_byteorder))
+           UNIT_TEST(test_crc_assembly), UNIT_TEST(test_checksum_all_lengths),
+           UNIT_TEST(test_checksum_assembly), UNIT_TEST(test_checksum_vector),
+           UNIT_TEST(test_checksum_matches_reference), UNIT_TEST(test_checksum_update),
+           UNIT_TEST(test_siphash_vectors), UNIT_TEST(test_byteorder))
