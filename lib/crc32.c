@@ -83,40 +83,29 @@ static inline uint32_t look_up(const uint32_t tables[4][256], uint32_t word)
            tables[0][upper >> 8];
 }
 
-uint32_t crc32_words_c(const uint32_t tables[8][256], uint32_t crc, const void *data, size_t words)
+uint32_t crc32_with_c(const uint32_t tables[8][256], uint32_t crc, const void *data, size_t size)
 {
     const uint8_t *position = data;
 
-    for (; words > 0; words--, position += 8) {
+    crc = ~crc;
+    for (; size >= 8; size -= 8, position += 8) {
         uint32_t first = load_le32(position) ^ crc;
 
         crc = look_up(tables + 4, first) ^ look_up(tables, load_le32(position + 4));
     }
-    return crc;
-}
-uint32_t crc32_words(const uint32_t tables[8][256], uint32_t crc, const void *data, size_t words)
-    __attribute__((weak, alias("crc32_words_c")));
-
-static uint32_t update(const uint32_t tables[8][256], uint32_t crc, const uint8_t *data,
-                       size_t size)
-{
-    crc = ~crc;
-    if (size >= 8) {
-        crc = crc32_words(tables, crc, data, size / 8);
-        data += size & ~(size_t)7;
-        size &= 7;
-    }
-    for (; size; size--, data++)
-        crc = crc >> 8 ^ tables[0][(crc ^ *data) & 255];
+    for (; size > 0; size--, position++)
+        crc = crc >> 8 ^ tables[0][(crc ^ *position) & 255];
     return ~crc;
 }
+uint32_t crc32_with(const uint32_t tables[8][256], uint32_t crc, const void *data, size_t size)
+    __attribute__((weak, alias("crc32_with_c")));
 
 uint32_t crc32_update(uint32_t crc, const void *data, size_t size)
 {
-    return update(ieee_tables, crc, data, size);
+    return crc32_with(ieee_tables, crc, data, size);
 }
 
 uint32_t crc32c_update(uint32_t crc, const void *data, size_t size)
 {
-    return update(castagnoli_tables, crc, data, size);
+    return crc32_with(castagnoli_tables, crc, data, size);
 }

@@ -13,12 +13,11 @@ uint32_t crc32_update(uint32_t crc, const void *data, size_t size);
 uint32_t crc32c_update(uint32_t crc, const void *data, size_t size);
 
 /*
- * What both are made of: @words (not 0) times eight bytes into @crc, which is not complemented
- * here. crc32_words_c() is the portable version, and a weak alias of it what an architecture
- * replaces by assembly.
+ * What both are, with tables of their own. crc32_with_c() is the portable version, and a weak alias
+ * of it what an architecture replaces by assembly.
  */
-uint32_t crc32_words(const uint32_t tables[8][256], uint32_t crc, const void *data, size_t words);
-uint32_t crc32_words_c(const uint32_t tables[8][256], uint32_t crc, const void *data, size_t words);
+uint32_t crc32_with(const uint32_t tables[8][256], uint32_t crc, const void *data, size_t size);
+uint32_t crc32_with_c(const uint32_t tables[8][256], uint32_t crc, const void *data, size_t size);
 
 static inline uint32_t crc32(const void *data, size_t size)
 {
