@@ -16,10 +16,13 @@ struct interface {
     unsigned int prefix_length; /* written under the config mutex */
 };
 
+#define INTERFACE_ADDRESSES_MAX 64
+
 /**
  * interface_set_ipv4() - give @netdev an address, replacing the one it had
  * Connections over the old address are not touched: they time out unless it comes back.
- * Return: 0; -EINVAL for an address no host can have; -ENOMEM. Context: task.
+ * Return: 0; -EINVAL for an address no host can have; -ENOSPC when there are
+ * INTERFACE_ADDRESSES_MAX already, or too many routes. Context: task.
  */
 int __must_check interface_set_ipv4(struct netdev *netdev, uint32_t address,
                                     unsigned int prefix_length);
@@ -35,14 +38,24 @@ static inline uint32_t interface_ipv4(const struct interface *interface)
     return READ_ONCE(interface->ipv4);
 }
 
-/** interface_find_ipv4() - the device that has @address, NULL for none. Context: any. */
-struct netdev *interface_find_ipv4(uint32_t address);
+enum address_kind {
+    ADDRESS_FOREIGN,
+    ADDRESS_OWN,      /* of this machine, 127.0.0.0/8 included */
+    ADDRESS_BROADCAST /* 255.255.255.255, or the directed broadcast of a connected net */
+};
 
-/** interface_is_local() - is it an address of this machine (127.0.0.0/8 included)? Context: any. */
-bool interface_is_local(uint32_t address);
+/** interface_classify() - what @address is to this machine. Takes no lock. Context: any. */
+enum address_kind interface_classify(uint32_t address);
 
-/** interface_is_broadcast() - 255.255.255.255, or the directed broadcast of a connected net? */
-bool interface_is_broadcast(uint32_t address);
+static inline bool interface_is_local(uint32_t address)
+{
+    return interface_classify(address) == ADDRESS_OWN;
+}
+
+static inline bool interface_is_broadcast(uint32_t address)
+{
+    return interface_classify(address) == ADDRESS_BROADCAST;
+}
 
 /*
  * The `ip=` parameter names a DNS server too; and DHCP learns one. The resolver reads it here.

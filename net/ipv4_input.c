@@ -90,8 +90,8 @@ static bool is_bad_source(const struct netdev *netdev, uint32_t source)
 {
     if (netdev->features & NETDEV_LOOPBACK)
         return false; /* our own addresses, of course */
-    return ipv4_is_multicast(source) || source >> 28 == 0xF || ipv4_is_loopback(source) ||
-           interface_is_broadcast(source) || interface_find_ipv4(source) != NULL;
+    return ipv4_is_multicast(source) || source >> 28 == 0xF ||
+           interface_classify(source) != ADDRESS_FOREIGN;
 }
 
 /* Is the packet for this machine, as it stands? (strong end system model, RFC 1122 3.3.4.2) */
@@ -99,6 +99,8 @@ static bool is_for_us(const struct netdev *netdev, struct ipv4_packet *packet)
 {
     uint32_t own = interface_ipv4(&netdev->interface);
 
+    if (own && packet->destination == own) /* nearly always */
+        return true;
     if (interface_is_broadcast(packet->destination)) {
         packet->is_broadcast = true;
         return true;
@@ -107,7 +109,7 @@ static bool is_for_us(const struct netdev *netdev, struct ipv4_packet *packet)
         return interface_is_local(packet->destination);
     if (own == 0) /* not configured yet: a DHCP answer may be addressed to what it offers */
         return packet->protocol == IP_PROTOCOL_UDP;
-    return packet->destination == own;
+    return false;
 }
 
 static void deliver(struct frame *frame, struct ipv4_packet *packet)

@@ -174,6 +174,7 @@ static int set_broadcast(struct netdev *netdev, struct route_result *result)
 
 int route_lookup(uint32_t destination, struct netdev *netdev, struct route_result *result)
 {
+    enum address_kind kind = interface_classify(destination);
     struct route route;
 
     *result = (struct route_result){ .next_hop = destination };
@@ -182,7 +183,7 @@ int route_lookup(uint32_t destination, struct netdev *netdev, struct route_resul
 
         if (error)
             return error;
-    } else if (interface_is_local(destination)) {
+    } else if (kind == ADDRESS_OWN) {
         set_local(destination, result);
         if (!result->netdev)
             return -ENETDOWN;
@@ -191,7 +192,7 @@ int route_lookup(uint32_t destination, struct netdev *netdev, struct route_resul
             return -ENETUNREACH;
         result->netdev = route.netdev;
         result->source = interface_ipv4(&route.netdev->interface);
-        result->is_broadcast = interface_is_broadcast(destination);
+        result->is_broadcast = kind == ADDRESS_BROADCAST;
         if (route.gateway)
             result->next_hop = route.gateway;
     }
