@@ -26,7 +26,6 @@
 #include "lib/atomic.h"
 #include "lib/byteorder.h"
 #include "lib/errno.h"
-#include "lib/hash.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 #include "net/ethernet.h"
@@ -34,7 +33,8 @@
 #include "net/ipv4.h"
 #include "net/netdev.h"
 
-#define ARP_BUCKETS         256
+#define ARP_BUCKETS_LOG2    8
+#define ARP_BUCKETS         (1u << ARP_BUCKETS_LOG2)
 #define ARP_LEARNT_MAX      (ARP_ENTRIES_MAX * 3 / 4) /* the rest is for those we ask about */
 #define ARP_TRIES           3
 #define ARP_RETRY_NS        NS_PER_S
@@ -91,7 +91,7 @@ static unsigned int entry_count __guarded_global(arp_lock);
 static bool is_timer_armed __guarded_global(arp_lock);
 static uint64_t defended_ns __guarded_global(arp_lock);
 static struct list probes __guarded_global(arp_lock) = LIST_INIT(probes);
-static struct hash_key hash_key; /* const after arp_init */
+static uint64_t hash_multiplier; /* random and odd; const after arp_init */
 static struct timer arp_timer;
 static atomic_u64 counters[ARP_COUNTER_COUNT];
 
@@ -134,9 +134,15 @@ static void ask(struct netdev *netdev, uint32_t address, const uint8_t *unicast)
 
 /* ---- the table ---- */
 
+/*
+ * Multiply-shift (Dietzfelbinger et al., 1997): to whoever does not know the multiplier, two
+ * neighbours share a bucket no more often than by chance; and the table is bounded anyway.
+ */
 static struct list *bucket_of(const struct netdev *netdev, uint32_t address)
 {
-    return &buckets[hash_u64x2(&hash_key, (uintptr_t)netdev, address) % ARP_BUCKETS];
+    uint64_t key = (uint64_t)netdev->index << 32 | address;
+
+    return &buckets[key * hash_multiplier >> (64 - ARP_BUCKETS_LOG2)];
 }
 
 static struct arp_entry *find_locked(struct netdev *netdev, uint32_t address) __must_hold(arp_lock)
@@ -217,9 +223,9 @@ static bool begin_question_locked(struct arp_entry *entry) __must_hold(arp_lock)
     return true;
 }
 
-static bool is_fresh(const struct arp_entry *entry)
+static bool is_fresh(const struct arp_entry *entry, uint64_t now)
 {
-    return entry->state == ARP_REACHABLE && clock_now_ns() - entry->confirmed_ns < ARP_REACHABLE_NS;
+    return entry->state == ARP_REACHABLE && now - entry->confirmed_ns < ARP_REACHABLE_NS;
 }
 
 static void wait_for_answer_locked(struct arp_entry *entry, struct frame *frame)
@@ -253,7 +259,7 @@ void arp_output(struct netdev *netdev, struct frame *frame, uint32_t next_hop)
     }
     entry->used_ns = clock_now_ns();
     is_known = entry->state != ARP_INCOMPLETE;
-    if (!is_fresh(entry))
+    if (!is_fresh(entry, entry->used_ns))
         must_ask = begin_question_locked(entry);
     if (is_known)
         memcpy(mac, entry->mac, MAC_SIZE);
@@ -655,7 +661,8 @@ const char *arp_counter_name(enum arp_counter counter)
 
 static int arp_init(void)
 {
-    random_bytes(&hash_key, sizeof(hash_key));
+    random_bytes(&hash_multiplier, sizeof(hash_multiplier));
+    hash_multiplier |= 1;
     for (unsigned int i = 0; i < ARP_BUCKETS; i++)
         list_init(&buckets[i]);
     timer_init(&arp_timer, "arp", arp_timer_expired);
