@@ -68,6 +68,12 @@ struct ipv4_output_options {
  */
 int __must_check ipv4_output(struct frame *frame, const struct ipv4_output_options *options);
 
+struct route_result;
+
+/** ipv4_output_routed() - the same for who has looked @route up already. */
+int __must_check ipv4_output_routed(struct frame *frame, const struct ipv4_output_options *options,
+                                    const struct route_result *route);
+
 /**
  * ipv4_source_for() - the source address packets to @destination get
  * Return: 0; as route_lookup(). Context: any.

@@ -3,6 +3,7 @@
  *
  * Above: the transport protocols. Below: arp.c, ethernet.c, loopback.c. No locks.
  */
+#include "arch/percpu.h"
 #include "kernel/random.h"
 #include "lib/atomic.h"
 #include "lib/byteorder.h"
@@ -29,12 +30,37 @@ uint32_t ipv4_pseudo_sum(uint32_t source, uint32_t destination, uint8_t protocol
 }
 
 /*
+ * Random identifications, fetched by the dozen. A task may be interrupted, or go on on another CPU,
+ * between its look at the count and at the number: at worst it gets one twice, as chance may have
+ * it too.
+ */
+#define IDS_FETCHED 32
+struct id_stock {
+    atomic_uint left;
+    uint16_t ids[IDS_FETCHED];
+};
+static DEFINE_PER_CPU(struct id_stock, id_stock);
+
+static uint16_t random_id(void)
+{
+    struct id_stock *stock = this_cpu_ptr(id_stock);
+    unsigned int left = atomic_load_relaxed(&stock->left);
+
+    if (left == 0 || left > IDS_FETCHED) {
+        random_bytes(stock->ids, sizeof(stock->ids));
+        left = IDS_FETCHED;
+    }
+    atomic_store_relaxed(&stock->left, left - 1);
+    return READ_ONCE(stock->ids[left - 1]);
+}
+
+/*
  * Identification (RFC 6864): it matters only for packets that may be fragmented, and must not tell
  * a stranger how much we send; 0 for the others.
  */
 static uint16_t next_id(bool may_fragment)
 {
-    return may_fragment ? (uint16_t)random_u32() : 0;
+    return may_fragment ? random_id() : 0;
 }
 
 static void fill_header(struct ipv4_header *header, const struct ipv4_output_options *options,
@@ -106,29 +132,21 @@ static int check_output(const struct frame *frame, const struct ipv4_output_opti
     return 0;
 }
 
-int ipv4_output(struct frame *frame, const struct ipv4_output_options *options)
+int ipv4_output_routed(struct frame *frame, const struct ipv4_output_options *options,
+                       const struct route_result *route)
 {
-    struct route_result route;
+    uint32_t source = options->source ? options->source : route->source;
+    unsigned int mtu = path_mtu(options->destination, route->netdev);
+    bool is_too_long = frame->gso_type == FRAME_GSO_NONE && frame->length + IPV4_HEADER_SIZE > mtu;
+    int error = check_output(frame, options, route, source, is_too_long);
     struct ipv4_header *header;
-    unsigned int mtu;
-    uint32_t source;
-    bool is_too_long;
-    int error = route_lookup(options->destination, options->netdev, &route);
 
-    if (error) {
-        ipv4_count(IPV4_NO_ROUTE);
-        goto drop;
-    }
-    source = options->source ? options->source : route.source;
-    mtu = path_mtu(options->destination, route.netdev);
-    is_too_long = frame->gso_type == FRAME_GSO_NONE && frame->length + IPV4_HEADER_SIZE > mtu;
-    error = check_output(frame, options, &route, source, is_too_long);
     if (error == -EMSGSIZE)
         ipv4_count(IPV4_TOO_BIG);
     if (error)
         goto drop;
     if (is_too_long)
-        return send_fragments(frame, options, &route, source, mtu);
+        return send_fragments(frame, options, route, source, mtu);
 
     header = (void *)frame_push(frame, IPV4_HEADER_SIZE);
     if (!header) {
@@ -137,10 +155,22 @@ int ipv4_output(struct frame *frame, const struct ipv4_output_options *options)
     }
     fill_header(header, options, source, frame->length, next_id(!options->has_dont_fragment),
                 options->has_dont_fragment ? IPV4_FLAG_DF : 0);
-    send_to_link(frame, &route);
+    send_to_link(frame, route);
     return 0;
 
 drop:
+    frame_free(frame);
+    return error;
+}
+
+int ipv4_output(struct frame *frame, const struct ipv4_output_options *options)
+{
+    struct route_result route;
+    int error = route_lookup(options->destination, options->netdev, &route);
+
+    if (!error)
+        return ipv4_output_routed(frame, options, &route);
+    ipv4_count(IPV4_NO_ROUTE);
     frame_free(frame);
     return error;
 }

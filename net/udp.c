@@ -215,17 +215,11 @@ static int udp_connect(struct socket *socket, const struct socket_address *peer)
 /* ---- output ---- */
 
 /* The source address: the one bound to, or the one the route gives; 0 only for broadcasts. */
-static int choose_source(struct socket *socket, uint32_t destination, uint32_t *source)
+static uint32_t choose_source(const struct socket *socket, const struct route_result *route)
 {
-    int error;
-
-    if (socket->local.ip.family == IP_V4 && !interface_is_broadcast(socket->local.ip.v4)) {
-        *source = socket->local.ip.v4;
-        return 0;
-    }
-    *source = 0;
-    error = ipv4_source_for(destination, socket->netdev, source);
-    return error == -EADDRNOTAVAIL && interface_is_broadcast(destination) ? 0 : error;
+    if (socket->local.ip.family == IP_V4 && !interface_is_broadcast(socket->local.ip.v4))
+        return socket->local.ip.v4;
+    return route->source;
 }
 
 static struct frame *make_datagram(uint16_t source_port, const struct socket_address *peer,
@@ -257,6 +251,7 @@ static int send_datagram(struct socket *socket, const void *data, size_t length,
                                            .protocol = IP_PROTOCOL_UDP,
                                            .ttl = socket->ttl,
                                            .netdev = socket->netdev };
+    struct route_result route;
     struct frame *frame;
     int error;
 
@@ -266,18 +261,21 @@ static int send_datagram(struct socket *socket, const void *data, size_t length,
         return -EDESTADDRREQ;
     if (to_udp(socket)->is_write_shut)
         return -EPIPE;
-    if (interface_is_broadcast(peer->ip.v4) && !socket->may_broadcast)
+    if (!socket->may_broadcast && interface_is_broadcast(peer->ip.v4))
         return -EACCES;
     error = bind_if_needed(socket);
     if (error)
         return error;
-    error = choose_source(socket, peer->ip.v4, &options.source);
+    error = route_lookup(peer->ip.v4, socket->netdev, &route);
     if (error)
         return error;
+    options.source = choose_source(socket, &route);
+    if (options.source == 0 && !route.is_broadcast)
+        return -EADDRNOTAVAIL;
     frame = make_datagram(socket->local.port, peer, options.source, data, length);
     if (!frame)
         return -ENOMEM;
-    error = ipv4_output(frame, &options);
+    error = ipv4_output_routed(frame, &options, &route);
     if (!error)
         count(UDP_SENT);
     return error;
