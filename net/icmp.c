@@ -24,6 +24,7 @@
 
 #define ICMP_ERRORS_PER_SECOND 1000
 #define ICMP_ERRORS_BURST      100
+#define ANSWER_HEADROOM        (ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE)
 #define ICMP_ECHO_MAX          (65535 - IPV4_HEADER_SIZE - ICMP_HEADER_SIZE)
 
 struct icmp_header {
@@ -130,6 +131,23 @@ void icmp_send_error(const struct ipv4_packet *packet, uint8_t type, uint8_t cod
         return; /* the way back is closed: nobody to tell */
 }
 
+/*
+ * The frame to answer with: the request itself when its bytes are ours alone, in one piece with
+ * room for the headers before them; else a copy. (They may be somebody's still over lo, or lie in
+ * several receive buffers.) Takes @frame. NULL when out of memory.
+ */
+static struct frame *make_answerable(struct frame *frame)
+{
+    struct frame *copy;
+
+    if (frame->segment_count == 1 && frame_headroom(frame) >= ANSWER_HEADROOM &&
+        !frame_buffer_is_shared(frame->segments[0].buffer))
+        return frame;
+    copy = frame_copy(frame, FRAME_HEADROOM);
+    frame_free(frame);
+    return copy;
+}
+
 static void answer_echo(struct frame *frame, const struct ipv4_packet *packet)
 {
     struct ipv4_output_options options = {
@@ -138,18 +156,23 @@ static void answer_echo(struct frame *frame, const struct ipv4_packet *packet)
         .protocol = IP_PROTOCOL_ICMP,
         .tos = packet->tos,
     };
-    /* A copy: the bytes may be the sender's own (lo), or lie in several receive buffers. */
-    struct frame *reply = frame_copy(frame, FRAME_HEADROOM);
+    struct icmp_header *header;
 
-    frame_free(frame);
-    if (!reply || packet->is_broadcast) { /* RFC 1122 3.2.2.6: may be ignored, and smurfs say why */
-        frame_free(reply);
+    if (packet->is_broadcast) { /* RFC 1122 3.2.2.6: may be ignored, and smurfs say why */
+        frame_free(frame);
         return;
     }
-    reply->flags = 0;
-    frame_data(reply)[0] = ICMP_ECHO_REPLY;
-    if (send_message(reply, &options))
+    frame = make_answerable(frame);
+    if (!frame)
         return;
+    frame->flags = 0;
+    header = (void *)frame_data(frame);
+    header->checksum = checksum_update16(header->checksum, cpu_to_be16(ICMP_ECHO_REQUEST << 8),
+                                         cpu_to_be16(ICMP_ECHO_REPLY << 8));
+    header->type = ICMP_ECHO_REPLY;
+    count_type(sent, ICMP_ECHO_REPLY);
+    if (ipv4_output(frame, &options))
+        return; /* as for errors */
 }
 
 /* ---- ping ---- */
