@@ -168,7 +168,7 @@ static int create_queues(struct virtio_net *net)
         specs[i] = (struct virtq_spec){ .name = "virtio_net unused", .max_size = 16 };
     for (unsigned int i = 0; i < net->pair_count; i++) {
         struct net_pair *pair = net->pairs[i];
-        struct virtq_spec spec = { .context = pair, .has_cpu = net->pair_count > 1, .cpu = i };
+        struct virtq_spec spec = { .context = pair, .has_cpu = true, .cpu = i };
         specs[2 * i] = spec;
         specs[2 * i].name = pair->rx.name;
         specs[2 * i].callback = net_rx_isr;
