@@ -29,6 +29,7 @@ static bool loopback_transmit(struct netdev *netdev, unsigned int queue, struct 
     while ((frame = frame_queue_pop(frames)) != NULL) {
         if (loopback.received.count >= LOOPBACK_FRAMES_MAX) {
             netdev_count_drop(netdev, NETDEV_DROP_TX_QUEUE_FULL);
+            netdev_transmit_done(frame);
             frame_free(frame);
             continue;
         }
@@ -52,6 +53,7 @@ static unsigned int loopback_poll(struct netdev *netdev, unsigned int queue, uns
         spin_unlock_irqrestore(&loopback.lock, flags);
         if (!frame)
             break;
+        netdev_transmit_done(frame);
         netdev_receive(netdev, frame);
         count++;
     }

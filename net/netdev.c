@@ -21,6 +21,7 @@
 #include "net/arp.h"
 #include "net/ethernet.h"
 #include "net/ipv4.h"
+#include "net/netdev_internal.h"
 #include "net/route.h"
 
 /* Polls of one run of the softirq: beyond, others get the CPU and the softirq comes back. */
@@ -145,6 +146,17 @@ void netdev_receive(struct netdev *netdev, struct frame *frame)
 
 /* ---- transmit ---- */
 
+static void drop_pending_locked(struct netdev_queue *queue, enum netdev_drop reason)
+{
+    struct frame *frame;
+
+    while ((frame = frame_queue_pop(&queue->pending)) != NULL) {
+        netdev_count_drop(queue->netdev, reason);
+        netdev_transmit_done(frame);
+        frame_free(frame);
+    }
+}
+
 /* Give the driver what is pending. */
 static void send_pending_locked(struct netdev_queue *queue)
 {
@@ -154,21 +166,23 @@ static void send_pending_locked(struct netdev_queue *queue)
     if (queue->is_full || frame_queue_is_empty(&queue->pending))
         return;
     if (!netdev_is_usable(netdev)) {
-        atomic_fetch_add_relaxed(&netdev->counters.drops[NETDEV_DROP_TX_STOPPED],
-                                 queue->pending.count);
-        frame_queue_purge(&queue->pending);
+        drop_pending_locked(queue, NETDEV_DROP_TX_STOPPED);
         return;
     }
     atomic_fetch_add_relaxed(&netdev->counters.tx_batches, 1);
     queue->is_full = netdev->ops->transmit(netdev, queue->index, &queue->pending);
 }
 
+struct netdev_queue *netdev_queue_here(const struct netdev *netdev)
+{
+    return &netdev->queues[cpu_current() % netdev->queue_count];
+}
+
 static struct netdev_queue *queue_for(struct netdev *netdev, const struct frame *frame)
 {
-    unsigned int index =
-        netdev->ops->select_queue ? netdev->ops->select_queue(netdev, frame) : cpu_current();
-
-    return &netdev->queues[index % netdev->queue_count];
+    if (netdev->ops->select_queue)
+        return &netdev->queues[netdev->ops->select_queue(netdev, frame) % netdev->queue_count];
+    return netdev_queue_here(netdev);
 }
 
 /* What the device will not do is done here. Return: 0, or the frame cannot be sent. */
@@ -210,6 +224,7 @@ void netdev_transmit(struct netdev *netdev, struct frame *frame)
 
         atomic_fetch_add_relaxed(&netdev->counters.tx_frames, 1);
         atomic_fetch_add_relaxed(&netdev->counters.tx_bytes, frame->length);
+        netdev_take_room_locked(queue, frame);
         frame_queue_push(&queue->pending, frame);
         if (!has_more)
             send_pending_locked(queue);
@@ -261,6 +276,7 @@ static void net_tx_softirq(void)
         queue->is_full = false;
         send_pending_locked(queue);
         spin_unlock_irqrestore(&queue->lock, flags);
+        netdev_serve_waiters(queue);
     }
 }
 
@@ -332,6 +348,7 @@ static int create_queues(struct netdev *netdev)
         frame_queue_init(&queue->pending);
         list_node_init(&queue->poll_node);
         list_node_init(&queue->wake_node);
+        netdev_room_init(queue);
     }
     return 0;
 }
@@ -378,8 +395,9 @@ void netdev_stop(struct netdev *netdev)
         irqflags_t flags = spin_lock_irqsave(&queue->lock);
 
         queue->is_full = false;
-        frame_queue_purge(&queue->pending);
+        drop_pending_locked(queue, NETDEV_DROP_TX_STOPPED);
         spin_unlock_irqrestore(&queue->lock, flags);
+        netdev_serve_waiters(queue); /* what they send is dropped, and they know what to do then */
     }
     arp_flush(netdev);
 }

@@ -11,6 +11,11 @@
  * leaves the rest in the software queue; the driver calls netdev_transmit_wake() when there is
  * room, and nobody ever waits in a loop. A full software queue drops the frame and counts it.
  *
+ * Who could send without end (TCP) keeps the queues short instead of filling them: it sends while
+ * netdev_has_room(), and otherwise gets in line by netdev_wait_room(). So nothing of it is dropped
+ * here, others find a short queue, and the buffers that go round are still in the CPU's caches. The
+ * driver says by netdev_transmit_done() when it is done with a frame; net/netdev_room.c.
+ *
  * No protocol state lives in the driver's context: drivers know frames only.
  */
 #pragma once
@@ -62,9 +67,9 @@ struct netdev_ops {
 
     /**
      * transmit: take frames from the front of @frames until it is empty or the ring is full, then
-     * tell the device once. Frames taken belong to the driver until it frees them (frame_free()
-     * when the device has used them); frames left stay with the caller. A frame it cannot ever
-     * send is taken, freed and counted by netdev_count_drop().
+     * tell the device once. Frames taken belong to the driver until the device has used them:
+     * then netdev_transmit_done(), and frame_free(). Frames left stay with the caller. A frame it
+     * cannot ever send is taken, counted by netdev_count_drop(), done with and freed.
      * Context: any, interrupts off, the queue's transmit lock held. Never waits.
      * Return: true when frames were left because the ring is full: the driver then calls
      * netdev_transmit_wake() once there is room.
@@ -112,6 +117,10 @@ struct netdev_queue {
     struct list_node poll_node;      /* on a CPU's list of queues to poll; owned by poll_state */
     struct list_node wake_node;      /* on a CPU's list of queues to send from */
     atomic_bool is_wake_queued;
+    uint32_t room_taken __guarded_by(lock); /* bytes, of all frames ever given to the queue */
+    atomic_u32 room_returned;               /* of those that the driver is done with; wraps too */
+    struct list waiters __guarded_by(lock); /* netdev_waiter.node: first come, first served */
+    atomic_uint waiter_count;
 };
 
 struct netdev {
@@ -159,6 +168,12 @@ void netdev_receive(struct netdev *netdev, struct frame *frame);
 /** netdev_transmit_wake() - the ring of queue @index has room again. Context: any. */
 void netdev_transmit_wake(struct netdev *netdev, unsigned int index);
 
+/**
+ * netdev_transmit_done() - the driver is done with @frame, which it frees next
+ * Context: any. Takes no lock that a driver may hold.
+ */
+void netdev_transmit_done(struct frame *frame);
+
 /** netdev_set_link() - the link went up or down; listeners are told. Context: any. */
 void netdev_set_link(struct netdev *netdev, bool is_up);
 
@@ -181,6 +196,25 @@ void netdev_transmit(struct netdev *netdev, struct frame *frame);
 
 /** netdev_flush() - send what FRAME_MORE left behind. Context: any. */
 void netdev_flush(struct netdev *netdev);
+
+/** In line for room in a transmit queue. */
+struct netdev_waiter {
+    struct list_node node;
+    /* It is your turn: send what is allowed by netdev_has_room(). Once per netdev_wait_room().
+     * Context: softirq, or whatever stops the device. */
+    void (*has_room)(struct netdev_waiter *waiter);
+};
+
+/**
+ * netdev_has_room() - may somebody who could send without end send a frame now, from this CPU?
+ * @is_my_turn: called from netdev_waiter.has_room(); others get in line while there is one.
+ * Context: any.
+ */
+bool netdev_has_room(const struct netdev *netdev, bool is_my_turn);
+
+/** netdev_wait_room() - get in line; @waiter is in none, and stays until it is called. Context:
+ * any, interrupts off or preemption disabled. */
+void netdev_wait_room(struct netdev *netdev, struct netdev_waiter *waiter);
 
 int __must_check netdev_start(struct netdev *netdev);
 void netdev_stop(struct netdev *netdev);

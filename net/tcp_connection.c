@@ -68,6 +68,7 @@ struct tcp_socket *tcp_create(void)
     frame_queue_init(&tcp->out_of_order);
     frame_queue_init(&tcp->read_queue);
     tcp_timer_init(tcp);
+    tcp_room_init(tcp);
     tcp->congestion = &tcp_cubic_ops;
     tcp->rcv_scale = TCP_WINDOW_SCALE;
     tcp->receive_limit = TCP_BUFFER_INITIAL;

@@ -41,6 +41,7 @@
 
 #include "kernel/time/timer.h"
 #include "lib/hash.h"
+#include "net/netdev.h"
 #include "net/socket_internal.h"
 #include "net/tcp.h"
 #include "net/tcp_wire.h"
@@ -168,7 +169,10 @@ struct tcp_socket {
     uint16_t mss; /* payload per packet, options of every segment deducted */
     uint16_t peer_mss;
     bool has_tso;          /* the device cuts large frames */
+    bool is_waiting_room;  /* in line by room_waiter, which holds a reference */
+    bool is_my_turn;       /* its turn has come, for this call */
     struct netdev *netdev; /* by the last route lookup */
+    struct netdev_waiter room_waiter;
     uint32_t next_hop;
 
     /* send sequence space (RFC 9293 3.3.1) */
@@ -332,6 +336,8 @@ uint64_t tcp_hash(const struct socket_address *local, const struct socket_addres
 
 /** tcp_output() - send all that may be sent now. */
 void tcp_output(struct tcp_socket *tcp);
+/** tcp_room_init() - prepare room_waiter. */
+void tcp_room_init(struct tcp_socket *tcp);
 
 /* ---- tcp_segment.c ---- */
 

@@ -1,9 +1,12 @@
 /*
  * TCP output: what to send next (RFC 9293 3.8, RFC 6675 NextSeg).
  *
+ * New data goes only as fast as the device takes it: what cwnd and the peer's window allow beyond
+ * that waits here, where it is not lost. So the round trip time does not grow by a queue of our
+ * own.
+ *
  * Below: tcp_segment.c.
  */
-#include "net/netdev.h"
 #include "net/tcp_internal.h"
 
 static void note_sent(struct tcp_socket *tcp, uint32_t seq, uint32_t length, bool has_fin)
@@ -94,6 +97,42 @@ static uint32_t new_data_length(struct tcp_socket *tcp, uint32_t available)
     return length;
 }
 
+/* ---- room in the device ---- */
+
+static void room_has_come(struct netdev_waiter *waiter)
+{
+    struct tcp_socket *tcp = container_of(waiter, struct tcp_socket, room_waiter);
+    irqflags_t flags = tcp_lock(tcp);
+
+    tcp->is_waiting_room = false;
+    tcp->is_my_turn = true;
+    tcp_output(tcp);
+    tcp->is_my_turn = false;
+    tcp_unlock(tcp, flags);
+    socket_put(&tcp->base);
+}
+
+void tcp_room_init(struct tcp_socket *tcp)
+{
+    list_node_init(&tcp->room_waiter.node);
+    tcp->room_waiter.has_room = room_has_come;
+}
+
+/* Has the device room for a segment? If not, we shall be called when it has. */
+static bool has_room(struct tcp_socket *tcp)
+{
+    if (tcp->is_waiting_room)
+        return false;
+    if (!tcp->netdev || netdev_has_room(tcp->netdev, tcp->is_my_turn))
+        return true;
+    socket_get(&tcp->base);
+    tcp->is_waiting_room = true;
+    netdev_wait_room(tcp->netdev, &tcp->room_waiter);
+    return false;
+}
+
+/* ---- new data ---- */
+
 /* Send one new segment. Return: was there something, and room for it? */
 static bool send_new(struct tcp_socket *tcp)
 {
@@ -111,7 +150,7 @@ static bool send_new(struct tcp_socket *tcp)
               (available > 0 || tcp->snd_wnd > 0 || tcp->snd_nxt == tcp->snd_una);
     if (available > 0 && length == 0)
         return false;
-    if (!is_worth_sending(tcp, length, is_all, has_fin))
+    if (!is_worth_sending(tcp, length, is_all, has_fin) || !has_room(tcp))
         return false;
     if (is_all)
         flags |= TCP_PSH;
@@ -124,11 +163,12 @@ static bool send_new(struct tcp_socket *tcp)
     return true;
 }
 
-/* Nothing is in flight and something is left: only the peer's window can be the reason. */
+/* Nothing is in flight and something is left: if there is room, only the peer's window can be why.
+ */
 static void check_persist(struct tcp_socket *tcp)
 {
     if (tcp->snd_nxt != tcp->snd_una || seq_geq(tcp->snd_nxt, tcp_send_end(tcp)) ||
-        tcp_timer_is_set(tcp, TCP_TIMER_PERSIST))
+        tcp->is_waiting_room || tcp_timer_is_set(tcp, TCP_TIMER_PERSIST))
         return;
     tcp_timer_clear(tcp, TCP_TIMER_RETRANSMIT);
     tcp->persist_backoff = 0;

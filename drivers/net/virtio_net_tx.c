@@ -81,8 +81,10 @@ static void reclaim_locked(struct net_pair *pair) __must_hold(pair->tx.lock)
 {
     struct frame *frame;
 
-    while ((frame = virtq_pop(pair->tx.vq, NULL)) != NULL)
+    while ((frame = virtq_pop(pair->tx.vq, NULL)) != NULL) {
+        netdev_transmit_done(frame);
         frame_free(frame);
+    }
 }
 
 static unsigned int descriptors_wanted(const struct virtio_net *net, const struct frame *frame)
@@ -111,6 +113,7 @@ static int send_locked(struct net_pair *pair, struct frame *frame) __must_hold(p
     if (error == -EBUSY)
         return error;
     netdev_count_drop(&pair->net->netdev, NETDEV_DROP_TX_ERROR);
+    netdev_transmit_done(frame);
     frame_free(frame);
     return 0;
 }

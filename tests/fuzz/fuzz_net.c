@@ -59,6 +59,7 @@ static bool fuzz_transmit(struct netdev *netdev, unsigned int queue, struct fram
     (void)queue;
     while ((frame = frame_queue_pop(frames)) != NULL) {
         observe(frame);
+        netdev_transmit_done(frame);
         frame_free(frame);
     }
     return false;

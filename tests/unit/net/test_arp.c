@@ -51,6 +51,7 @@ static bool link_transmit(struct netdev *netdev, unsigned int queue, struct fram
             memcpy(last_destination, data, MAC_SIZE);
             packets++;
         }
+        netdev_transmit_done(frame);
         frame_free(frame);
     }
     return false;

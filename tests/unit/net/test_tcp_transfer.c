@@ -56,5 +56,25 @@ static void test_terrible(void **state)
     }
 }
 
+/* What cwnd allows and the device cannot take yet waits: nothing is lost on our own side. */
+static void test_slow_device(void **state)
+{
+    static const unsigned int features[] = { 0, NETDEV_TX_CSUM | NETDEV_TSO4 };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
+        struct wire_conditions conditions = { .delay_ns = 5 * NS_PER_MS,
+                                              .bytes_per_second = 100000000,
+                                              .features = features[i],
+                                              .ring = 16 };
+        uint64_t sent_again = tcp_counter(TCP_RETRANSMITTED);
+        uint64_t elapsed = transfer_once(i + 1, 20000000, &conditions);
+
+        print_message("20 MB in %llu ms\n", (unsigned long long)(elapsed / NS_PER_MS));
+        assert_int_equal(tcp_counter(TCP_RETRANSMITTED), sent_again);
+        assert_true(elapsed < 350 * NS_PER_MS);
+    }
+}
+
 UNIT_TESTS(UNIT_TEST(test_clean), UNIT_TEST(test_offloads), UNIT_TEST(test_window_grows),
-           UNIT_TEST(test_terrible))
+           UNIT_TEST(test_slow_device), UNIT_TEST(test_terrible))

@@ -18,7 +18,8 @@ struct end {
     struct netdev netdev;
     struct spinlock lock;
     struct frame_queue arrived;
-    uint32_t own, peer; /* addresses on this side */
+    uint32_t own, peer;   /* addresses on this side */
+    unsigned int sending; /* frames in the ring */
 };
 
 static struct end ends[2]; /* A and B */
@@ -29,7 +30,7 @@ static uint64_t last_arrival_ns[2];
 unsigned int wire_frames_lost;
 bool (*wire_tap)(struct frame *frame);
 
-/* A frame under way. */
+/* A frame under way; or, in a ring, on its way back to the sender. */
 struct flight {
     struct timer timer;
     struct frame *frame;
@@ -213,28 +214,63 @@ static void segment(struct end *from, struct frame *large)
     frame_free(large);
 }
 
+static void carry(struct end *from, const struct frame *frame)
+{
+    struct frame *copy = frame_copy(frame, 0); /* the device reads it, once */
+
+    if (!copy)
+        return;
+    if (copy->gso_type != FRAME_GSO_NONE && copy->gso_size > 0) {
+        segment(from, copy);
+        return;
+    }
+    assert_true(copy->length <= from->netdev.mtu + ETHERNET_HEADER_SIZE);
+    assert_int_equal(frame_complete_checksum(copy), 0);
+    copy->flags = 0;
+    carry_one(from, copy);
+}
+
+/* ---- the ring ---- */
+
+static void sent(struct timer *timer)
+{
+    struct flight *flight = container_of(timer, struct flight, timer);
+
+    netdev_transmit_done(flight->frame);
+    frame_free(flight->frame);
+    flight->to->sending--;
+    netdev_transmit_wake(&flight->to->netdev, 0);
+    free(flight);
+}
+
+/* The driver has @frame back once the line has taken it. */
+static void finish(struct end *from, struct frame *frame)
+{
+    struct flight *flight;
+
+    if (!now.ring) {
+        netdev_transmit_done(frame);
+        frame_free(frame);
+        return;
+    }
+    flight = malloc(sizeof(*flight));
+    *flight = (struct flight){ .frame = frame, .to = from };
+    from->sending++;
+    timer_init(&flight->timer, "wire ring", sent);
+    timer_start(&flight->timer, MAX(free_at_ns[from == &ends[1]], clock_now_ns()), 0);
+}
+
 static bool wire_transmit(struct netdev *netdev, unsigned int queue, struct frame_queue *frames)
 {
     struct end *from = container_of(netdev, struct end, netdev);
     struct frame *frame;
 
     (void)queue;
-    while ((frame = frame_queue_pop(frames)) != NULL) {
-        struct frame *copy = frame_copy(frame, 0); /* the device reads it, once */
-
-        frame_free(frame);
-        if (!copy)
-            continue;
-        if (copy->gso_type != FRAME_GSO_NONE && copy->gso_size > 0) {
-            segment(from, copy);
-            continue;
-        }
-        assert_true(copy->length <= netdev->mtu + ETHERNET_HEADER_SIZE);
-        assert_int_equal(frame_complete_checksum(copy), 0);
-        copy->flags = 0;
-        carry_one(from, copy);
+    while ((!now.ring || from->sending < now.ring) && (frame = frame_queue_pop(frames)) != NULL) {
+        carry(from, frame);
+        finish(from, frame);
     }
-    return false;
+    return !frame_queue_is_empty(frames);
 }
 
 static const struct netdev_ops wire_ops = {

@@ -27,6 +27,7 @@ struct wire_conditions {
     unsigned int corrupt;
     unsigned int features; /* of the devices */
     unsigned int mtu;      /* 0: 1500 */
+    unsigned int ring;     /* frames that a device holds until the line has taken them; 0: none */
 };
 
 /* A kernel with the stack, before host_run(). */

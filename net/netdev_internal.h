@@ -1,0 +1,18 @@
+/*
+ * Network devices inside: what netdev.c and netdev_room.c share. In-folder header.
+ */
+#pragma once
+
+#include "net/netdev.h"
+
+/** netdev_queue_here() - the queue that this CPU sends by, unless the driver chooses. */
+struct netdev_queue *netdev_queue_here(const struct netdev *netdev);
+
+/* ---- netdev_room.c ---- */
+
+void netdev_room_init(struct netdev_queue *queue);
+/** netdev_take_room_locked() - @frame has come to the queue; netdev_transmit_done() gives back. */
+void netdev_take_room_locked(struct netdev_queue *queue, struct frame *frame)
+    __must_hold(queue->lock);
+/** netdev_serve_waiters() - call those in line, as long as there is room. Without locks. */
+void netdev_serve_waiters(struct netdev_queue *queue);
