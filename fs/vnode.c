@@ -1,6 +1,10 @@
 /*
  * The vnode cache: the tree of files and directories in memory, found by (parent, name). A vnode in
- * use is referenced; others wait on a list, least recently used first, until there are too many.
+ * use is referenced; the others are kept on a list until there are too many or memory runs low.
+ *
+ * The list is in order of age, and who was used since it came there or was passed gets a second
+ * chance (the CLOCK algorithm). Using a vnode that is on it so leaves the list alone: moving it
+ * would touch four others, which among many are in nobody's cache.
  *
  * One spinlock guards names, parents, references, the hash and the lists; what a file system does
  * in release() happens outside it.
@@ -9,39 +13,46 @@
 
 #include "fs/filesystem.h"
 #include "kernel/sync/spinlock.h"
+#include "kernel/sync/wait_queue.h"
 #include "lib/errno.h"
 #include "lib/hash.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 #include "mm/page.h"
+#include "mm/reclaim.h"
 
-#define BUCKETS 4096u
+#define UNUSED_MIN 128u       /* kept on the smallest machine */
+#define UNUSED_MAX (1u << 20) /* and on the largest */
+#define EVICT_WALK 8u         /* looked at for one to go */
+
+static const struct hash_table_memory bucket_memory = { .alloc = kmalloc, .free = kfree };
 
 static DEFINE_SPINLOCK(cache_lock, "vnode_cache", LOCK_RANK_VNODE_CACHE);
-static struct vnode *buckets[BUCKETS] __guarded_global(cache_lock);
+static struct hash_table names __guarded_global(cache_lock) = HASH_TABLE_INIT(&bucket_memory);
 static struct list unused_vnodes __guarded_global(cache_lock) = LIST_INIT(unused_vnodes);
 static unsigned int unused_count __guarded_global(cache_lock);
 static unsigned int vnode_count __guarded_global(cache_lock);
+static DEFINE_WAIT_QUEUE(released, "vnodes to be released");
 
-/* How many unused ones are kept: a share of memory, looked up once. */
+/* How many unused ones are kept, at some 600 bytes: one for each page of memory. */
 static unsigned int unused_limit(void)
 {
-    static unsigned int limit;
+    static unsigned int limit; /* atomic; looked up once */
     struct page_statistics memory;
 
-    if (!limit) {
+    if (!READ_ONCE(limit)) {
         page_statistics(&memory);
-        limit = (unsigned int)CLAMP(memory.total_pages / 4, (size_t)128, (size_t)65536);
+        WRITE_ONCE(limit,
+                   (unsigned int)CLAMP(memory.total_pages, (size_t)UNUSED_MIN, (size_t)UNUSED_MAX));
     }
-    return limit;
+    return READ_ONCE(limit);
 }
 
-static struct vnode **bucket(const struct vnode *parent, const char *name, size_t length)
-    __must_hold(cache_lock)
+static uint32_t name_hash(const struct vnode *parent, const char *name, size_t length)
 {
     static const struct hash_key key = { { 0x6e6f732076666e6full, 0x6465206361636865ull } };
 
-    return &buckets[(hash_bytes(&key, name, length) ^ (uintptr_t)parent >> 6) % BUCKETS];
+    return (uint32_t)(hash_bytes(&key, name, length) ^ (uintptr_t)parent >> 6);
 }
 
 void vnode_init(struct vnode *vnode, struct mount *mount, const struct vnode_ops *ops,
@@ -62,13 +73,20 @@ void vnode_init(struct vnode *vnode, struct mount *mount, const struct vnode_ops
     spin_unlock(&cache_lock);
 }
 
+/* @name was that of @vnode. */
+static void name_free(const struct vnode *vnode, char *name)
+{
+    if (name != vnode->short_name)
+        kfree(name);
+}
+
 void vnode_destroy(struct vnode *vnode)
 {
     spin_lock(&cache_lock);
     vnode_count--;
     list_remove(&vnode->mount_node);
     spin_unlock(&cache_lock);
-    kfree(vnode->name);
+    name_free(vnode, vnode->name);
     vnode->name = NULL;
 }
 
@@ -76,10 +94,7 @@ void vnode_destroy(struct vnode *vnode)
 
 static void get_locked(struct vnode *vnode) __must_hold(cache_lock)
 {
-    if (!vnode->references++ && list_node_is_linked(&vnode->lru_node)) {
-        list_remove(&vnode->lru_node);
-        unused_count--;
-    }
+    vnode->references++;
 }
 
 struct vnode *vnode_get(struct vnode *vnode)
@@ -102,24 +117,24 @@ unsigned int vnode_references(struct vnode *vnode)
 
 static void unhash_locked(struct vnode *vnode) __must_hold(cache_lock)
 {
-    struct vnode **link;
-
-    if (!vnode->is_hashed)
-        return;
-    link = bucket(vnode->parent, vnode->name, strlen(vnode->name));
-    while (*link != vnode)
-        link = &(*link)->hash_next;
-    *link = vnode->hash_next;
+    if (vnode->is_hashed)
+        hash_table_remove(&names, &vnode->hash_node);
     vnode->is_hashed = false;
 }
 
 static void hash_locked(struct vnode *vnode) __must_hold(cache_lock)
 {
-    struct vnode **link = bucket(vnode->parent, vnode->name, strlen(vnode->name));
-
-    vnode->hash_next = *link;
-    *link = vnode;
+    hash_table_insert(&names, &vnode->hash_node,
+                      name_hash(vnode->parent, vnode->name, strlen(vnode->name)));
     vnode->is_hashed = true;
+}
+
+static void unlist_locked(struct vnode *vnode) __must_hold(cache_lock)
+{
+    if (list_node_is_linked(&vnode->lru_node)) {
+        list_remove(&vnode->lru_node);
+        unused_count--;
+    }
 }
 
 /*
@@ -130,76 +145,167 @@ static struct vnode *detach_unused_locked(struct vnode *vnode) __must_hold(cache
 {
     struct vnode *parent = vnode->parent;
 
-    if (list_node_is_linked(&vnode->lru_node)) {
-        list_remove(&vnode->lru_node);
-        unused_count--;
-    }
+    unlist_locked(vnode);
     unhash_locked(vnode);
     vnode->parent = NULL;
+    vnode->is_going = true;
     return parent;
 }
 
-/* Drops one reference. Return: the vnode to release, if any: it, or one that has been unused long.
- */
-static struct vnode *put_locked(struct vnode *vnode) __must_hold(cache_lock)
+/* What detach_unused_locked() has prepared. An unmount may wait for it. */
+static void release(struct vnode *vnode)
+{
+    vnode->ops->release(vnode);
+    wake_all(&released);
+}
+
+/* What becomes of a vnode when somebody does not need it any more. */
+enum put_result {
+    PUT_KEPT,
+    PUT_LISTED, /* it is new on the list */
+    PUT_LAST,   /* to be released */
+};
+
+static enum put_result put_locked(struct vnode *vnode) __must_hold(cache_lock)
 {
     if (--vnode->references)
-        return NULL;
+        return PUT_KEPT;
     if (vnode->is_removed || !vnode->is_hashed)
-        return vnode;
+        return PUT_LAST;
+    vnode->is_recent = list_node_is_linked(&vnode->lru_node);
+    if (vnode->is_recent)
+        return PUT_KEPT;
     list_push_back(&unused_vnodes, &vnode->lru_node);
-    if (++unused_count <= unused_limit())
-        return NULL;
-    return list_entry(list_front(&unused_vnodes), struct vnode, lru_node);
+    unused_count++;
+    return PUT_LISTED;
 }
 
-void vnode_put(struct vnode *vnode)
+/* Drops a reference, and those on what is above as it goes. Return: is there one more unused? */
+static bool put(struct vnode *vnode)
 {
+    bool is_one_more = false;
+
     while (vnode) {
-        struct vnode *victim, *parent = NULL;
+        struct vnode *parent = NULL;
+        enum put_result result;
 
         spin_lock(&cache_lock);
-        victim = put_locked(vnode);
-        if (victim)
-            parent = detach_unused_locked(victim);
+        result = put_locked(vnode);
+        if (result == PUT_LAST)
+            parent = detach_unused_locked(vnode);
         spin_unlock(&cache_lock);
-        if (victim)
-            victim->ops->release(victim);
+        is_one_more |= result == PUT_LISTED;
+        if (result == PUT_LAST)
+            release(vnode);
         vnode = parent;
     }
+    return is_one_more;
 }
 
-/* An unused vnode of @mount, or NULL and the number of references that users hold. */
-static struct vnode *find_unused_locked(struct mount *mount, unsigned int *users)
-    __must_hold(cache_lock)
+/* The next to go, or NULL when none is found within a few steps. Those in use leave the list, and
+ * come back with their last reference. */
+static struct vnode *choose_victim_locked(void) __must_hold(cache_lock)
 {
-    unsigned int own = mount->filesystem->ops->keeps_vnodes ? 2 : 1; /* name, child on parent */
-    struct vnode *vnode;
+    for (unsigned int i = 0; i < EVICT_WALK && !list_is_empty(&unused_vnodes); i++) {
+        struct vnode *vnode = list_entry(list_front(&unused_vnodes), struct vnode, lru_node);
 
-    *users = 0;
-    list_for_each_entry(vnode, &mount->vnodes, mount_node) {
-        if (!vnode->references)
+        if (!vnode->references && !vnode->is_recent)
             return vnode;
-        *users += vnode->references;
-        *users -= vnode == mount->root || vnode->is_removed ? vnode == mount->root : own;
+        unlist_locked(vnode);
+        if (!vnode->references) {
+            vnode->is_recent = false;
+            list_push_back(&unused_vnodes, &vnode->lru_node);
+            unused_count++;
+        }
     }
     return NULL;
 }
 
-unsigned int vnode_cache_drop_mount(struct mount *mount)
+unsigned int vnode_cache_shrink(unsigned int count)
 {
-    struct vnode *victim, *parent;
-    unsigned int users;
+    unsigned int gone = 0;
 
-    for (;;) {
+    while (gone < count) {
+        struct vnode *victim, *parent;
+
         spin_lock(&cache_lock);
-        victim = find_unused_locked(mount, &users);
+        victim = choose_victim_locked();
         parent = victim ? detach_unused_locked(victim) : NULL;
         spin_unlock(&cache_lock);
         if (!victim)
-            return users;
-        victim->ops->release(victim);
-        vnode_put(parent);
+            break;
+        release(victim);
+        (void)put(parent);
+        gone++;
+    }
+    return gone;
+}
+
+void vnode_put(struct vnode *vnode)
+{
+    if (!put(vnode))
+        return;
+    if (READ_ONCE(unused_count) > unused_limit())
+        (void)vnode_cache_shrink(2);
+    else if (page_memory_is_low())
+        (void)vnode_cache_shrink(8);
+}
+
+/* The vnodes of a mount, as its unmount sees them. */
+struct census {
+    struct vnode *unused; /* one of them, or NULL */
+    bool is_any_going;    /* is somebody else releasing one? */
+    unsigned int users;   /* references that users hold; valid without unused ones */
+};
+
+static void count_locked(struct mount *mount, struct census *census) __must_hold(cache_lock)
+{
+    unsigned int own = mount->filesystem->ops->keeps_vnodes ? 2 : 1; /* name, child on parent */
+    struct vnode *vnode;
+
+    *census = (struct census){ 0 };
+    list_for_each_entry(vnode, &mount->vnodes, mount_node) {
+        if (!vnode->references && vnode->is_going) {
+            census->is_any_going = true;
+            continue;
+        }
+        if (!vnode->references) {
+            census->unused = vnode;
+            return;
+        }
+        census->users += vnode->references;
+        census->users -= vnode == mount->root || vnode->is_removed ? vnode == mount->root : own;
+    }
+}
+
+static bool is_any_going(struct mount *mount)
+{
+    struct census census;
+
+    spin_lock(&cache_lock);
+    count_locked(mount, &census);
+    spin_unlock(&cache_lock);
+    return census.is_any_going;
+}
+
+unsigned int vnode_cache_drop_mount(struct mount *mount)
+{
+    struct census census;
+    struct vnode *parent;
+
+    for (;;) {
+        spin_lock(&cache_lock);
+        count_locked(mount, &census);
+        parent = census.unused ? detach_unused_locked(census.unused) : NULL;
+        spin_unlock(&cache_lock);
+        if (census.unused) {
+            release(census.unused);
+            (void)put(parent);
+        } else if (census.is_any_going) {
+            (void)wait_event_uncancellable(&released, !is_any_going(mount), DEADLINE_NEVER);
+        } else {
+            return census.users;
+        }
     }
 }
 
@@ -217,13 +323,16 @@ unsigned int vnode_cache_count(void)
 
 struct vnode *vnode_find_cached(struct vnode *parent, const char *name, size_t length)
 {
+    uint32_t hash = name_hash(parent, name, length);
     struct vnode *vnode;
 
     spin_lock(&cache_lock);
-    vnode = *bucket(parent, name, length);
-    while (vnode && (vnode->parent != parent || strncmp(vnode->name, name, length) != 0 ||
-                     vnode->name[length]))
-        vnode = vnode->hash_next;
+    hash_table_for_each_entry(vnode, &names, hash, struct vnode, hash_node)
+    {
+        if (vnode->parent == parent && strncmp(vnode->name, name, length) == 0 &&
+            !vnode->name[length])
+            break;
+    }
     if (vnode)
         get_locked(vnode);
     spin_unlock(&cache_lock);
@@ -232,7 +341,7 @@ struct vnode *vnode_find_cached(struct vnode *parent, const char *name, size_t l
 
 int vnode_attach(struct vnode *vnode, struct vnode *parent, const char *name, size_t length)
 {
-    char *copy = kmalloc(length + 1);
+    char *copy = length < VNODE_SHORT_NAME ? vnode->short_name : kmalloc(length + 1);
 
     if (!copy)
         return -ENOMEM;
@@ -274,12 +383,14 @@ void vnode_detach(struct vnode *vnode)
     vnode->parent = NULL;
     vnode->name = NULL;
     spin_unlock(&cache_lock);
-    kfree(name);
-    vnode_put(parent); /* not the last: whoever removes the vnode has its directory */
+    name_free(vnode, name);
+    (void)put(parent); /* not the last: whoever removes the vnode has its directory */
 }
 
 void vnode_move(struct vnode *vnode, struct vnode *parent, char *name)
 {
+    size_t size = strlen(name) + 1;
+    bool is_short = size <= VNODE_SHORT_NAME;
     struct vnode *old_parent;
     char *old_name;
 
@@ -289,11 +400,13 @@ void vnode_move(struct vnode *vnode, struct vnode *parent, char *name)
     old_name = vnode->name;
     get_locked(parent);
     vnode->parent = parent;
-    vnode->name = name;
+    vnode->name = is_short ? memcpy(vnode->short_name, name, size) : name;
     hash_locked(vnode);
     spin_unlock(&cache_lock);
-    kfree(old_name);
-    vnode_put(old_parent); /* not the last, as above */
+    if (is_short)
+        kfree(name);
+    name_free(vnode, old_name);
+    (void)put(old_parent); /* not the last, as above */
 }
 
 struct vnode *vnode_parent(struct vnode *vnode)
@@ -355,3 +468,15 @@ const char *vnode_path(struct vnode *vnode, char *buffer, size_t size)
     memmove(buffer, start, strlen(start) + 1);
     return buffer;
 }
+
+/* ---- when memory runs low ------------------------------------------------------------------- */
+
+#define VNODES_PER_PAGE 6u
+
+static size_t vnodes_shrink(size_t pages)
+{
+    unsigned int gone = vnode_cache_shrink((unsigned int)pages * VNODES_PER_PAGE);
+
+    return DIV_ROUND_UP(gone, VNODES_PER_PAGE);
+}
+MEMORY_SHRINKER_SLEEPING(vnodes, "unused vnodes", vnodes_shrink);

@@ -3,7 +3,7 @@
  *
  * There are no hard links, so a vnode has one parent and one name, and the tree of vnodes in memory
  * is the cache of names too. A vnode holds a reference on its parent. Those nobody uses stay
- * cached, least recently used first out, up to a bound (fs/vnode.c).
+ * cached, those used least recently first out, up to a bound (fs/vnode.c).
  *
  * Locks: vnode->lock serialises operations on one file or directory; it has no rank, because it
  * nests by the tree: a directory before what is in it; two directories only under the rename lock
@@ -17,6 +17,7 @@
 
 #include "kernel/sync/rwlock.h"
 #include "lib/compiler.h"
+#include "lib/hash_table.h"
 #include "lib/list.h"
 
 #define VFS_NAME_MAX 255
@@ -30,26 +31,33 @@ enum vnode_type {
 struct mount;
 struct vnode;
 
+#define VNODE_SHORT_NAME 24 /* bytes with the end; most names fit */
+
+/* In the order of use: a look-up, which may be one among a hundred thousand, ends within the first
+ * three cache lines, and comes by no other memory than these. */
 struct vnode {
+    /* Guarded by the vnode cache's lock. */
+    struct hash_node hash_node;
+    struct vnode *parent; /* counted; NULL: root of its mount, or removed */
+    char *name;           /* short_name or heap; NULL for a root */
+    char short_name[VNODE_SHORT_NAME];
+    unsigned int references;
+    bool is_removed; /* no longer has a name; goes away with the last reference */
+    bool is_hashed;
+    bool is_going;             /* it has been given to release() */
+    bool is_recent;            /* was used since it came on the list, or was last passed there */
+    struct list_node lru_node; /* linked since references were 0 for the first time */
+    struct mount *mounted;     /* what is mounted on this directory */
+    struct list_node mount_node;
+
     const struct vnode_ops *ops; /* const */
     struct mount *mount;         /* const */
     enum vnode_type type;        /* const */
     uint64_t inode;              /* const; number within its file system */
-    struct rwlock lock;          /* no rank, see above */
     uint64_t size;               /* bytes; written under lock, read anywhere (atomic) */
     uint64_t created_ns;         /* const */
     uint64_t modified_ns;        /* wall clock; like size */
-
-    /* Guarded by the vnode cache's lock. */
-    struct vnode *parent; /* counted; NULL: root of its mount, or removed */
-    char *name;           /* heap; NULL for a root */
-    unsigned int references;
-    bool is_removed;       /* no longer has a name; goes away with the last reference */
-    struct mount *mounted; /* what is mounted on this directory */
-    struct vnode *hash_next;
-    bool is_hashed;
-    struct list_node lru_node; /* linked while references == 0 */
-    struct list_node mount_node;
+    struct rwlock lock;          /* no rank, see above */
 };
 
 /**
@@ -138,3 +146,8 @@ bool vnode_is_ancestor(struct vnode *ancestor, struct vnode *vnode);
  */
 unsigned int vnode_cache_drop_mount(struct mount *mount);
 unsigned int vnode_cache_count(void);
+/**
+ * vnode_cache_shrink() - release up to @count vnodes that nobody uses
+ * Context: as vnode_put(), but locks of vnodes that are in use may be held. Return: how many.
+ */
+unsigned int vnode_cache_shrink(unsigned int count);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,3 +32,6 @@ struct page_statistics {
     size_t kernel_pages; /* image, page tables and early data */
 };
 void page_statistics(struct page_statistics *statistics);
+
+/** page_memory_is_low() - should caches shrink before anybody has to go without? Context: any. */
+bool page_memory_is_low(void);

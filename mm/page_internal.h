@@ -152,9 +152,6 @@ void page_free_for(void *pages, uintptr_t caller);
 /** page_managed_count() - all pages that could be free at once. Context: any. */
 size_t page_managed_count(void);
 
-/** page_memory_is_low() - should caches shrink before anybody has to go without? Context: any. */
-bool page_memory_is_low(void);
-
 /** page_check_low() - have somebody see to it if memory was low when it was last looked at. */
 void page_check_low(void);
 

@@ -8,7 +8,8 @@
  * it, find memory when they need it.
  *
  * Shrinkers run with preemption off. That keeps them from sleeping (might_sleep() would tell), and
- * an allocation by one of them from coming back here.
+ * an allocation by one of them from coming back here. Some cannot do without sleeping locks, which
+ * whoever failed to allocate may hold: only the task asks those.
  */
 #include "mm/reclaim.h"
 
@@ -18,6 +19,7 @@
 #include "kernel/sched/preempt.h"
 #include "kernel/sched/task.h"
 #include "kernel/sync/wait_queue.h"
+#include "mm/page.h"
 #include "mm/page_internal.h"
 #include "mm/pool_internal.h"
 
@@ -33,18 +35,39 @@ static bool is_wanted;       /* atomic: the task shall run */
 static uint64_t pause_until; /* atomic; ns */
 static uint64_t drain_after; /* atomic; ns */
 
-size_t memory_shrink(size_t pages)
+static size_t ask_shrinkers(size_t pages, bool may_sleep)
 {
     const struct memory_shrinker *shrinker;
     size_t freed = 0;
 
-    preempt_disable();
     registry_for_each(shrinker, memory_shrinker) {
         if (freed >= pages)
             break;
-        freed += shrinker->shrink(pages - freed);
+        if (shrinker->may_sleep == may_sleep)
+            freed += shrinker->shrink(pages - freed);
     }
+    return freed;
+}
+
+size_t memory_shrink(size_t pages)
+{
+    size_t freed;
+
+    preempt_disable();
+    freed = ask_shrinkers(pages, false);
     preempt_enable();
+    return freed;
+}
+
+/* By the task of its own: everybody is asked. What they freed may be in magazines and slabs. */
+static size_t shrink_in_background(void)
+{
+    size_t freed = memory_shrink(SHRINK_PAGES);
+
+    if (freed < SHRINK_PAGES)
+        freed += ask_shrinkers(SHRINK_PAGES - freed, true);
+    pool_cache_drain(NULL);
+    pool_release_all();
     return freed;
 }
 
@@ -99,7 +122,7 @@ static int reclaim_task(void *unused)
                        DEADLINE_NEVER))
             return 0;
         while (page_memory_is_low()) {
-            if (memory_shrink(SHRINK_PAGES) == 0) {
+            if (shrink_in_background() == 0) {
                 __atomic_store_n(&pause_until, deadline_after_ns(FRUITLESS_PAUSE_NS),
                                  __ATOMIC_RELAXED);
                 break;

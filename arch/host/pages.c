@@ -48,6 +48,11 @@ void page_statistics(struct page_statistics *statistics)
     };
 }
 
+bool page_memory_is_low(void)
+{
+    return pages_in_use > SIMULATED_PAGES - SIMULATED_PAGES / 32;
+}
+
 void *vm_alloc(size_t size, unsigned int mmu_flags, const char *owner)
 {
     (void)mmu_flags;

@@ -18,6 +18,8 @@
 #include "mm/kmalloc.h"
 #include "mm/page.h"
 
+#define EVICT_TRIES 8u /* buffers looked at when one is made */
+
 BUILD_ASSERT(NANOFS_BLOCK_SIZE == PAGE_SIZE, "a block lives in a page");
 
 static const char *const kind_names[NANOFS_KIND_COUNT] = {
@@ -89,44 +91,42 @@ static const char *contents_check(const struct nanofs *fs, uint64_t block, enum 
 
 /* ---- the cache ------------------------------------------------------------------------------ */
 
-int nanofs_buffers_init(struct nanofs *fs)
+void nanofs_buffers_init(struct nanofs *fs)
 {
-    fs->buffer_buckets = 64;
-    while (fs->buffer_buckets < fs->buffer_limit && fs->buffer_buckets < 16384)
-        fs->buffer_buckets *= 2;
-    fs->buffer_hash = kcalloc(fs->buffer_buckets, sizeof(fs->buffer_hash[0]));
+    static const struct hash_table_memory memory = { .alloc = kmalloc, .free = kfree };
+
+    hash_table_init(&fs->buffers, &memory);
     mutex_init(&fs->buffer_lock, "nanofs_buffer", LOCK_RANK_FS_BUFFER);
     wait_queue_init(&fs->buffer_wait, "nanofs_buffer");
     list_init(&fs->buffer_lru);
     list_init(&fs->dirty_buffers);
-    return fs->buffer_hash ? 0 : -ENOMEM;
 }
 
-static struct nanofs_buffer **bucket(struct nanofs *fs, uint64_t block)
+/* Blocks that follow each other are what most lists of blocks are. */
+static uint32_t block_hash(uint64_t block)
 {
-    return &fs->buffer_hash[(block * 0x9e3779b97f4a7c15ull >> 40) & (fs->buffer_buckets - 1)];
+    return (uint32_t)(block * 0x9e3779b97f4a7c15ull >> 32);
 }
 
 static struct nanofs_buffer *find_locked(struct nanofs *fs, uint64_t block)
 {
-    struct nanofs_buffer *buffer = *bucket(fs, block);
+    struct nanofs_buffer *buffer;
 
-    while (buffer && buffer->block != block)
-        buffer = buffer->hash_next;
-    return buffer;
+    hash_table_for_each_entry(buffer, &fs->buffers, block_hash(block), struct nanofs_buffer,
+                              hash_node)
+    {
+        if (buffer->block == block)
+            return buffer;
+    }
+    return NULL;
 }
 
 static void buffer_destroy_locked(struct nanofs *fs, struct nanofs_buffer *buffer)
 {
-    struct nanofs_buffer **link = bucket(fs, buffer->block);
-
-    while (*link != buffer)
-        link = &(*link)->hash_next;
-    *link = buffer->hash_next;
+    hash_table_remove(&fs->buffers, &buffer->hash_node);
     list_remove(&buffer->lru_node);
     list_remove(&buffer->dirty_node);
     list_remove(&buffer->commit_node);
-    fs->buffer_count--;
     if (buffer->frozen != buffer->data)
         nanofs_page_free(buffer->frozen);
     nanofs_page_free(buffer->busy[0]);
@@ -137,11 +137,11 @@ static void buffer_destroy_locked(struct nanofs *fs, struct nanofs_buffer *buffe
 
 void nanofs_buffers_destroy(struct nanofs *fs)
 {
-    for (uint32_t i = 0; fs->buffer_hash && i < fs->buffer_buckets; i++) {
-        while (fs->buffer_hash[i])
-            buffer_destroy_locked(fs, fs->buffer_hash[i]);
-    }
-    kfree(fs->buffer_hash);
+    struct hash_node *node;
+
+    while ((node = hash_table_any(&fs->buffers)))
+        buffer_destroy_locked(fs, container_of(node, struct nanofs_buffer, hash_node));
+    hash_table_clear(&fs->buffers);
 }
 
 static bool is_evictable(const struct nanofs_buffer *buffer)
@@ -150,12 +150,10 @@ static bool is_evictable(const struct nanofs_buffer *buffer)
            !buffer->busy[0] && !buffer->busy[1];
 }
 
-/* Those that cannot go now come back to the list when that changes. */
-static void evict_locked(struct nanofs *fs)
+/* Down to @limit. Those that cannot go now come back to the list when that changes. */
+static void evict_locked(struct nanofs *fs, uint32_t limit, unsigned int tries)
 {
-    unsigned int tries = 8;
-
-    while (fs->buffer_count > fs->buffer_limit && !list_is_empty(&fs->buffer_lru) && tries--) {
+    while (fs->buffers.count > limit && !list_is_empty(&fs->buffer_lru) && tries--) {
         struct nanofs_buffer *buffer =
             list_entry(list_front(&fs->buffer_lru), struct nanofs_buffer, lru_node);
 
@@ -165,6 +163,18 @@ static void evict_locked(struct nanofs *fs)
         else if (!buffer->references)
             list_push_back(&fs->buffer_lru, &buffer->lru_node);
     }
+}
+
+unsigned int nanofs_buffers_shrink(struct nanofs *fs, unsigned int count)
+{
+    uint32_t before;
+
+    mutex_lock(&fs->buffer_lock);
+    before = fs->buffers.count;
+    evict_locked(fs, before > count ? before - count : 0, count * 2);
+    count = before - fs->buffers.count;
+    mutex_unlock(&fs->buffer_lock);
+    return count;
 }
 
 static struct nanofs_buffer *buffer_create_locked(struct nanofs *fs, uint64_t block,
@@ -182,10 +192,8 @@ static struct nanofs_buffer *buffer_create_locked(struct nanofs *fs, uint64_t bl
     list_node_init(&buffer->lru_node);
     list_node_init(&buffer->dirty_node);
     list_node_init(&buffer->commit_node);
-    buffer->hash_next = *bucket(fs, block);
-    *bucket(fs, block) = buffer;
-    fs->buffer_count++;
-    evict_locked(fs);
+    hash_table_insert(&fs->buffers, &buffer->hash_node, block_hash(block));
+    evict_locked(fs, fs->buffer_limit, EVICT_TRIES);
     return buffer;
 }
 

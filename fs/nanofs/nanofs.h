@@ -9,6 +9,7 @@
  *   file.c       read, write, truncate                   directory.c names in a B+ tree
  *   writeback.c  delayed allocation                      node.c     what the two trees share
  *   device.c     waiting for the disk                    disk.c     the block layer as a device
+ *   reclaim.c    giving memory back
  *
  * Locks, outermost first: vnode locks; transaction_lock (shared by handles, exclusive to freeze);
  * map_lock of one file; table_lock; alloc_lock; buffer_lock. Under vnode lock W in a handle only:
@@ -24,6 +25,7 @@
 #include "kernel/sync/wait_group.h"
 #include "lib/atomic.h"
 #include "lib/hash.h"
+#include "lib/hash_table.h"
 #include "lib/list.h"
 #include "lib/rbtree.h"
 
@@ -45,7 +47,7 @@ struct nanofs_buffer {
     bool is_overlay;         /* replayed in memory only: must stay */
     bool is_reading;
     int error;
-    struct nanofs_buffer *hash_next;
+    struct hash_node hash_node;
     struct list_node lru_node;
     struct list_node dirty_node;
     struct list_node commit_node;
@@ -53,8 +55,10 @@ struct nanofs_buffer {
 
 #define NANOFS_NEW (1u << 0) /* just allocated: zeros, not read */
 
-int __must_check nanofs_buffers_init(struct nanofs *fs);
+void nanofs_buffers_init(struct nanofs *fs);
 void nanofs_buffers_destroy(struct nanofs *fs);
+/** nanofs_buffers_shrink() - free up to @count that nobody uses. Return: how many. */
+unsigned int nanofs_buffers_shrink(struct nanofs *fs, unsigned int count);
 /**
  * nanofs_buffer_get() - the block, read and its checksum and structure checked; one reference
  * Return: 0; -EIO (told in the log); -ENOMEM.
@@ -377,11 +381,9 @@ struct nanofs {
     atomic_u32 writeback_pages; /* being written */
     struct wait_queue writeback_wait;
 
-    struct mutex buffer_lock; /* rank: FS_BUFFER; guards the hash, the lists and the counts */
-    struct nanofs_buffer **buffer_hash;
-    uint32_t buffer_buckets; /* const; power of two */
-    uint32_t buffer_count;
-    atomic_u32 dirty_count; /* changed under the lock */
+    struct mutex buffer_lock;  /* rank: FS_BUFFER; guards the hash, the lists and the counts */
+    struct hash_table buffers; /* by block */
+    atomic_u32 dirty_count;    /* changed under the lock */
     struct list buffer_lru;
     struct list dirty_buffers;
     struct wait_queue buffer_wait;
@@ -407,7 +409,13 @@ struct nanofs {
     struct task *committer;       /* const; NULL on the host and when read-only */
     struct wait_queue committer_wait;
     atomic_bool is_stopping;
+    struct list_node instance_node; /* reclaim.c */
 };
+
+/** nanofs_reclaim_start() - when memory runs low, @fs is asked for some of it from now on. */
+void nanofs_reclaim_start(struct nanofs *fs);
+/** nanofs_reclaim_stop() - not any more, nor is it being asked. */
+void nanofs_reclaim_stop(struct nanofs *fs);
 
 /** nanofs_open() - superblock, anchor, journal: all that is needed to look at blocks. */
 int __must_check nanofs_open(struct nanofs_device *device, bool is_read_only,

@@ -227,9 +227,8 @@ int nanofs_open(struct nanofs_device *device, bool is_read_only, struct nanofs *
     atomic_store(&fs->is_read_only, fs->is_device_read_only);
     limits_init(fs);
     locks_init(fs);
-    error = nanofs_buffers_init(fs);
-    if (!error)
-        error = open_contents(fs);
+    nanofs_buffers_init(fs);
+    error = open_contents(fs);
     if (error) {
         nanofs_close(fs);
         return error;
@@ -385,6 +384,7 @@ static int nanofs_mount(struct mount *mount, const char *disk)
     mount->private = fs;
     mount->root = &fs->root->vnode;
     mount->is_read_only = fs->is_device_read_only;
+    nanofs_reclaim_start(fs);
     if (!fs->is_device_read_only) {
         error = task_create("nanofs_commit", committer_main, fs, &fs->committer);
         if (error)
@@ -428,8 +428,10 @@ static int nanofs_unmount(struct mount *mount)
 {
     struct nanofs *fs = mount->private;
     struct nanofs_device *device = fs->device;
-    int error = nanofs_stop(fs);
+    int error;
 
+    nanofs_reclaim_stop(fs);
+    error = nanofs_stop(fs);
     if (error)
         nanofs_discard(fs);
     nanofs_inode_free(fs->root);

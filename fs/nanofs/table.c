@@ -331,6 +331,13 @@ static int inode_fill(struct nanofs *fs, uint32_t number, struct nanofs_buffer *
     return 0;
 }
 
+/* Inodes keep their blocks in memory: when there is no room for others, some must go. */
+static void make_room(struct nanofs *fs)
+{
+    if (READ_ONCE(fs->buffers.count) > fs->buffer_limit)
+        (void)vnode_cache_shrink(4);
+}
+
 int nanofs_inode_load(struct nanofs *fs, uint32_t number, struct nanofs_inode **result)
 {
     struct nanofs_buffer *buffer;
@@ -344,6 +351,7 @@ int nanofs_inode_load(struct nanofs *fs, uint32_t number, struct nanofs_inode **
     }
     if (error)
         return error;
+    make_room(fs);
     error = inode_fill(fs, number, buffer, result);
     if (error)
         nanofs_buffer_put(buffer);

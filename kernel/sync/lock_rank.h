@@ -14,6 +14,7 @@ enum lock_rank {
     LOCK_RANK_SHELL,
     LOCK_RANK_MOUNT_TABLE,
     LOCK_RANK_FS_RENAME, /* vnode locks come next: unranked, ordered by the tree (fs/vnode.h) */
+    LOCK_RANK_FS_INSTANCES,
     LOCK_RANK_FS_COMMIT,
     LOCK_RANK_FS_TRANSACTION, /* shared: a handle; exclusive: the freeze of a commit */
     LOCK_RANK_FS_MAP,         /* one per file: pages and extents */

@@ -322,6 +322,11 @@ void page_statistics(struct page_statistics *statistics)
                                             .free_pages = platform.total_pages / 2 };
 }
 
+bool page_memory_is_low(void)
+{
+    return false; /* the machine swaps */
+}
+
 #if CONFIG_DEBUG
 void might_sleep(void)
 {
