@@ -57,6 +57,12 @@ bool mmu_translate(struct address_space *space, vaddr_t vaddr, paddr_t *paddr, u
 /** mmu_flush_local() - drop this CPU's TLB entries for a range (all of it above a threshold). */
 void mmu_flush_local(vaddr_t vaddr, size_t size);
 
+/**
+ * mmu_note_switch() - another task is about to run here; for machines that translate better when
+ * they are told now and then. Context: interrupts off.
+ */
+void mmu_note_switch(uint64_t now_ns);
+
 /*
  * The direct map: every byte of RAM is mapped cacheable, writable, never executable, at one offset.
  */

@@ -23,6 +23,11 @@ bool mmu_translate(struct address_space *space, vaddr_t vaddr, paddr_t *paddr, u
     return true;
 }
 
+void mmu_note_switch(uint64_t now_ns)
+{
+    (void)now_ns;
+}
+
 void mmu_flush_local(vaddr_t vaddr, size_t size)
 {
     (void)vaddr;

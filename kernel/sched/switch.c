@@ -17,6 +17,7 @@
 #include "arch/context.h"
 #include "arch/cpu.h"
 #include "arch/irq.h"
+#include "arch/mmu.h"
 #include "kernel/panic.h"
 #include "kernel/sched/preempt.h"
 #include "kernel/sched/run_queue.h"
@@ -100,6 +101,7 @@ void sched_switch(bool is_ready)
     if (to != from) {
         if (from->is_idle)
             idle_mask_clear(cpu_current()); /* set still when an interrupt ended the idleness */
+        mmu_note_switch(now);
         account_switch(queue, from, to, now);
         queue->previous = from;
         cpu_set_task(to);
