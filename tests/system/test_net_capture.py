@@ -38,7 +38,9 @@ def write(path, *frames):
 
 QUOTE = LINK / IP(src=GUEST, dst=HOST) / ICMP(type=3, code=3) / IPerror(src=HOST, dst=GUEST, len=200) / \
     UDPerror(sport=1, dport=53, len=180)
-RIGHT = {"UDP": raw(DATAGRAM), "TCP": raw(SEGMENT), "a quoted beginning": raw(QUOTE),
+# Of a port that stands for BACnet, were it not a client's.
+GUESSED = LINK / IP(src=GUEST, dst=HOST) / UDP(sport=9000, dport=47808) / Raw(b"\x81\x0b\0\x04abc")
+RIGHT = {"UDP": raw(DATAGRAM), "TCP": raw(SEGMENT), "a quoted beginning": raw(QUOTE), "a guess": raw(GUESSED),
          "echo": raw(LINK / IP(src=GUEST, dst=HOST) / ICMP() / Raw(b"x" * 31))}
 WRONG = {"IP": with_field(DATAGRAM, IP, "chksum", 1), "UDP": with_field(DATAGRAM, UDP, "chksum", 1),
          "TCP": with_field(SEGMENT, TCP, "chksum", 1),

@@ -22,12 +22,12 @@ FILE_HEADER, RECORD_HEADER = 24, 16
 NEEDS_CSUM, UDP_CHECKSUM_OFFSET = 1, 6
 
 CHECK_SUMS = [word for protocol in ("ip", "udp", "tcp") for word in ("-o", f"{protocol}.check_checksum:TRUE")]
-# The UDP shell's port, whose packets tshark otherwise takes for whatever the client's port stands for.
-NOT_GUESSED = ["-d", "udp.port==9000,data"]
 BAD_CHECKSUM = " || ".join(f"{protocol}.checksum.status == 0" for protocol in ("ip", "udp", "tcp", "icmp"))
-# An ICMP error quotes the beginning of a packet: one that somebody else sent, and cut off.
+# Of what the guest itself has made. What it carries is somebody else's: the packet that an ICMP error quotes and cuts
+# off, the body of a page, and data that tshark takes for some protocol by the port that a client happens to have.
+MADE = "^eth:ethertype:(arp|ip|ip:icmp|ip:(udp|tcp)(:(dns|dhcp|ntp|http))?)(:_ws[.]malformed)?$"
 # TCP that sends its bytes again in other pieces (a smaller path MTU) is what tshark cannot put together.
-MALFORMED = "(_ws.malformed && !(icmp.type in {3, 11, 12}) && !(tcp && _ws.malformed.reassembly))"
+MALFORMED = f'(_ws.malformed && frame.protocols matches "{MADE}" && !(tcp && _ws.malformed.reassembly))'
 
 
 def of(devices, folder):
@@ -86,7 +86,7 @@ def judge(path):
     """What tshark finds wrong in a file of frames that a guest sent: a line for each."""
     if path.stat().st_size <= FILE_HEADER:
         return []
-    done = subprocess.run(["tshark", "-n", "-r", path, *NOT_GUESSED, *CHECK_SUMS, "-Y", f"{BAD_CHECKSUM} || {MALFORMED}"],
+    done = subprocess.run(["tshark", "-n", "-r", path, *CHECK_SUMS, "-Y", f"{BAD_CHECKSUM} || {MALFORMED}"],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
     found = [f"{path.name}: {line}" for line in done.stdout.splitlines()]
     if done.returncode not in (0, 2):  # 2: the last frame was cut, by the limit or the end of QEMU
