@@ -27,6 +27,8 @@ ANSWER_SECONDS = 30 * PATIENCE
 # What a person sees: a dollar sign and a space at the start of a line, and nothing behind it.
 PROMPT = r"(?:^|[\r\n])\$ $"
 
+I8042_STATUS, I8042_OUTPUT_FULL = 0x64, 1
+
 PR_SET_PDEATHSIG = 1
 SO_SNDBUFFORCE = 32  # asm-generic/socket.h; Python does not name it
 SERIAL_BUFFER_SIZE = 64 << 20
@@ -157,8 +159,14 @@ class Guest:
         self.qmp.command("screendump", filename=str(pathlib.Path(path).absolute()), format=kind)
 
     def press(self, *keys):
-        """Press keys together, by QEMU's names: press("ctrl", "c")."""
-        self.qmp.command("send-key", keys=[{"type": "qcode", "data": key} for key in keys], hold_time=1)
+        """Press keys together, by QEMU's names: press("ctrl", "c"); they have been taken when it returns."""
+        for key, is_down in [*((key, True) for key in keys), *((key, False) for key in reversed(keys))]:
+            self.qmp.command("input-send-event", events=[
+                {"type": "key", "data": {"down": is_down, "key": {"type": "qcode", "data": key}}}])
+        # A keyboard keeps 16 bytes, five keys, and forgets the rest: on a busy machine the next ones would be lost.
+        end = time.monotonic() + ANSWER_SECONDS
+        while int(self.qmp.monitor(f"i /1xb {I8042_STATUS:#x}").split("=")[1], 16) & I8042_OUTPUT_FULL:
+            assert time.monotonic() < end, "the guest takes no keys"
 
     def type_keys(self, text):
         """Type on the PS/2 keyboard."""
