@@ -67,6 +67,9 @@ class Nbdkit:
 
     def stop(self):
         os.kill(self.process.pid, signal.SIGSTOP)
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
+        while any(task.read_text().rpartition(")")[2].split()[0] != "T" for task in tasks.glob("*/stat")):
+            time.sleep(0.01)  # one thread takes the signal when it runs, and the others work on until then
 
     def go_on(self):
         os.kill(self.process.pid, signal.SIGCONT)
