@@ -18,7 +18,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from nos import network as networks  # noqa: E402  the path comes first
-from nos.guest import Guest  # noqa: E402
+from nos.guest import PATIENCE, Guest  # noqa: E402
 
 GUESTS = pytest.StashKey()
 
@@ -28,6 +28,9 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(float(config.getini("timeout")) * PATIENCE))
     if config.getoption("--full"):
         return
     for item in items:

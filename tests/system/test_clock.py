@@ -12,21 +12,21 @@ def test_tsc_is_within_half_a_percent_over_10_s(boot):
         hours, minutes, seconds = re.search(r"(\d+):(\d+):(\d+\.\d+)", guest.run("uptime")).groups()
         return int(hours) * 3600 + int(minutes) * 60 + float(seconds), time.monotonic()
 
-    # Of several readings the one that took the least is the truest.
+    # Of several readings the one that took the least is the truest: the guest's lies between this machine's two.
     def best():
         readings = []
         for _ in range(5):
             before = time.monotonic()
             guest_time, after = both()
-            readings.append((after - before, guest_time, (before + after) / 2))
+            readings.append((after - before, guest_time, before, after))
         return min(readings)[1:]
 
-    guest_start, host_start = best()
+    guest_start, *host_start = best()
     guest.run("sleep 10")
-    guest_end, host_end = best()
-    guest_elapsed, host_elapsed = guest_end - guest_start, host_end - host_start
-    assert host_elapsed >= 9.95
-    assert abs(guest_elapsed - host_elapsed) / host_elapsed < 0.005, (guest_elapsed, host_elapsed)
+    guest_end, *host_end = best()
+    elapsed, least, most = guest_end - guest_start, host_end[0] - host_start[1], host_end[1] - host_start[0]
+    assert elapsed >= 9.95
+    assert 0.995 * least <= elapsed <= 1.005 * most, (elapsed, least, most)
 
 
 def test_date_is_utc_to_the_second(boot):
@@ -38,7 +38,7 @@ def test_date_is_utc_to_the_second(boot):
     date = datetime.datetime.strptime(shown, "%Y-%m-%d %H:%M:%S")
     assert date.strftime("%a") == day
     second = datetime.timedelta(seconds=1)
-    assert before - second <= date <= after + second
+    assert before.replace(microsecond=0) - second <= date <= after + second
 
 
 def test_a_leap_day_far_ahead(boot):

@@ -5,12 +5,13 @@ import time
 import pytest
 
 from nos import debugger, framebuffer, framebuffer_patch
+from nos.guest import PATIENCE
 
 VGA_64_MIB = ["-device", "VGA,vgamem_mb=64"]
 YELLOW, GREY = (255, 255, 85), (170, 170, 170)
 
 
-def wait_text(guest, pattern, seconds=30):
+def wait_text(guest, pattern, seconds=30 * PATIENCE):
     """Wait until the text of the screen matches; return its lines."""
     end = time.monotonic() + seconds
     while True:
@@ -57,7 +58,7 @@ def test_scrolling_and_cls(boot):
 def test_console_parameter(start, console, on_screen, on_line):
     guest = start(**uefi(append=f"console={console}"))
     if on_screen:
-        wait_text(guest, r"(?m)^\$$", seconds=90)
+        wait_text(guest, r"(?m)^\$$", seconds=90 * PATIENCE)
     if on_line:
         guest.wait_prompt()
         assert not any(text.startswith("$") for text, _ in wait_text(guest, "smp: 2 CPUs"))
@@ -70,7 +71,7 @@ def test_a_screen_of_4k(boot, monkeypatch):
     guest = boot(**uefi(vga=False, devices=VGA_64_MIB))
     assert "framebuffer: 3840x2160 pixels of 32 bits, 240 by 67 characters" in guest.log
     guest.type_keys("version\n")
-    end = time.monotonic() + 30
+    end = time.monotonic() + 30 * PATIENCE
     while True:
         guest.screenshot(guest.folder / "screen.png")
         texts = [text for text, _ in framebuffer.read_text(guest.folder / "screen.png", scale=2)]

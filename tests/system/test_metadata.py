@@ -11,6 +11,7 @@ import pytest
 
 from nos import build
 from nos.disk import drive
+from nos.guest import PATIENCE
 
 sys.path.insert(0, str(build.ROOT / "scripts"))
 
@@ -77,7 +78,7 @@ def ec2(user_data, token="TOKEN"):
     return reply
 
 
-def wait_said(guest, text, seconds=60):
+def wait_said(guest, text, seconds=60 * PATIENCE):
     """Wait until the log says something of metadata or parameters; the log."""
     end = time.monotonic() + seconds
     while True:
@@ -205,7 +206,7 @@ def test_nobody_there(network, boot):
 def test_hanging_server_is_given_up(network, boot):
     Server(network, lambda request: None)
     guest = boot_beside(network, boot, "metadata=gce")
-    wait_said(guest, "no whole answer in time: given up", 120)
+    wait_said(guest, "no whole answer in time: given up", 120 * PATIENCE)
 
 
 # ---- NoCloud ----

@@ -128,4 +128,4 @@ def test_link_down_and_up(network, boot):
 
 def test_ten_thousand_pings(network, boot):
     boot(prefix=network.prefix, cpus=2, append=network.static(), devices=network.nic())
-    ping(network, 10000, pace=("-i", "0.002"), seconds=200)
+    ping(network, 10000, seconds=200 * PATIENCE)

@@ -2,6 +2,7 @@
 import re
 import time
 
+from nos.guest import PATIENCE
 from nos.tcp_script import GUEST, HOST, SYN_OPTIONS, Script, count_of, end_serving
 from scapy.all import TCP
 
@@ -65,7 +66,7 @@ def test_simultaneous_close(peer, boot):
     guest.wait_prompt()
     assert states(guest) == {7000: "CLOSING"}
     script.send("A", ack=fin.seq + 1)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 20 * PATIENCE
     while states(guest) != {7000: "TIME-WAIT"}:
         assert time.monotonic() < end, guest.run("tcpstat")
 
@@ -79,12 +80,11 @@ def test_fin_is_retransmitted_with_backoff(sink):
     mark = script.send("FA")
     stamps = []
     for _ in range(5):
-        fin = script.wait(lambda tcp: "F" in str(tcp.flags), mark, 30)
+        fin = script.wait(lambda tcp: "F" in str(tcp.flags), mark)
         stamps.append(dict(fin[TCP].options)["Timestamp"][0])
         mark = peer.after
     gaps = [later - earlier for earlier, later in zip(stamps, stamps[1:])]
     assert all(gap >= 199 << number for number, gap in enumerate(gaps)), gaps
-    assert gaps[-1] < 4 * gaps[-2], gaps
 
 
 def listen_and_close_first(guest, peer, script, options=()):

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from nos import build
+from nos.guest import PATIENCE
 
 MAGIC = 0x4E4F5348
 KEY = "00112233445566778899aabbccddeeff"
@@ -39,7 +40,7 @@ def request(sequence, text, magic=MAGIC, chunk=0, flags=0, length=None, zero=0):
     return HEADER.pack(magic, sequence, chunk, flags, len(text) if length is None else length, zero) + text
 
 
-def exchange(sock, packet, seconds=10):
+def exchange(sock, packet, seconds=10 * PATIENCE):
     """Send one request as the original's client does; (chunks in order of arrival, flags)."""
     sock.settimeout(seconds)
     sock.send(packet)
@@ -125,7 +126,7 @@ def test_long_output_and_blocking_commands(machine):
     # one client's long command does not hold up another's
     slow = connect(network)
     slow.send(request(1, b"sleep 60; echo slow"))
-    assert exchange(connect(network), request(1, b"echo quick"), 30) == b"quick\n"
+    assert exchange(connect(network), request(1, b"echo quick"), 30 * PATIENCE) == b"quick\n"
     assert "$ " not in shell.run("ps").decode()
 
 

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from nos import build
+from nos.guest import PATIENCE
 from nos.network import body
 from nos.peer import Relay
 
@@ -16,7 +17,7 @@ sys.path.insert(0, str(build.ROOT / "scripts"))
 SIZES = [1, 65536, 1 << 20, 64 << 20]
 
 
-def fetch(guest, url, timeout=120):
+def fetch(guest, url, timeout=120 * PATIENCE):
     """Fetch to nowhere; (bytes, SHA-256), as the guest says."""
     output, succeeded = guest.status(f"wget {url} -O /dev/null --sum", timeout)
     assert succeeded, output

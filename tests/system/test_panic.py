@@ -6,6 +6,7 @@ import time
 import pytest
 
 from nos import build
+from nos.guest import ANSWER_SECONDS
 
 # panic's argument -> the cause it must name
 WAYS = {
@@ -136,7 +137,7 @@ def test_panic_is_told_to_the_hypervisor(boot):
     guest.qmp.command("query-status")  # events come only after the first command
     guest.type("panic direct\r")
     guest.expect("panic: halted")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + ANSWER_SECONDS
     while not guest.qmp.events and time.monotonic() < deadline:
         guest.qmp.command("query-status")
         time.sleep(0.05)

@@ -11,7 +11,7 @@ def lines_of(report):
 
 def test_a_spinning_task_is_on_top(boot):
     guest = boot(cpus=2)
-    guest.run("stress spin 1 4")
+    guest.run("stress spin 1 600")
     report = guest.run("profile 2")
     tasks = report.partition("  task\n")[2]
     name, percent = next(iter(lines_of(tasks).items()))

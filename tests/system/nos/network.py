@@ -13,16 +13,18 @@ import hashlib
 import itertools
 import os
 import pathlib
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import time
 
+from nos.guest import PATIENCE
+
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None, use_errno=True)
-numbers = itertools.count(1)
 
 # Locally administered; the last byte is the number of the NIC.
 MAC_PREFIX = "52:54:00:4e:6f:"
@@ -58,7 +60,7 @@ class Network:
     def __init__(self, folder, taps=1, mtu=1500):
         self.folder = pathlib.Path(folder).absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.name = f"nos-{os.getpid()}-{next(numbers)}"
+        self.name = f"nos-{secrets.token_hex(8)}"  # a number could be that of a run that was killed
         self.prefix = ["ip", "netns", "exec", self.name]
         self._processes = []
         self._nics = itertools.count()
@@ -116,16 +118,16 @@ class Network:
         with self.inside():
             sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.bind((address or self.host, port))
-        sock.settimeout(10)
+        sock.settimeout(10 * PATIENCE)
         return sock
 
     def tcp(self):
         with self.inside():
             sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        sock.settimeout(30)
+        sock.settimeout(30 * PATIENCE)
         return sock
 
-    def connect(self, port, seconds=60):
+    def connect(self, port, seconds=60 * PATIENCE):
         """To a port of the guest, as soon as somebody listens there: nc does not say when it does."""
         end = time.monotonic() + seconds
         while True:
@@ -172,7 +174,8 @@ class Network:
     # ---- servers ----
 
     def dnsmasq(self, *options, tap=0):
-        """DHCP and DNS on the tap; leases last two minutes unless the options say otherwise."""
+        """DHCP and DNS on the tap; leases last two minutes unless the options say otherwise. Its log begins anew."""
+        (self.folder / "dnsmasq.log").unlink(missing_ok=True)
         leases = self.folder / "leases"
         process = self.start(
             "dnsmasq", "-d", "-C", "/dev/null", "-i", f"tap{tap}", "--bind-interfaces", "--no-ping", "--no-hosts",
@@ -190,7 +193,7 @@ class Network:
         self.wait_listening(80)
         return root
 
-    def wait_log(self, name, text, seconds=20):
+    def wait_log(self, name, text, seconds=20 * PATIENCE):
         """Wait until a server's log says something; return the log."""
         end = time.monotonic() + seconds
         while True:
@@ -200,7 +203,7 @@ class Network:
             assert time.monotonic() < end, f"{name} does not say {text!r}:\n{log}"
             time.sleep(0.05)  # a file tells nobody of its growth
 
-    def wait_listening(self, port, seconds=20):
+    def wait_listening(self, port, seconds=20 * PATIENCE):
         end = time.monotonic() + seconds
         while True:
             with self.tcp() as sock:
