@@ -308,7 +308,7 @@ const void *acpi_table(const char signature[4], size_t *length)
     return table->bytes;
 }
 
-static int acpi_init(void)
+static int __init acpi_init(void)
 {
     load_once();
     return 0;

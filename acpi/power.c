@@ -91,7 +91,7 @@ static void enable_acpi_mode(const struct acpi_fadt *fadt)
     }
 }
 
-static int acpi_power_init(void)
+static int __init acpi_power_init(void)
 {
     const struct acpi_fadt *fadt = acpi_fadt();
     const struct acpi_sleep_type *sleep = acpi_sleep_s5();

@@ -88,4 +88,12 @@ void mmu_kernel_image(paddr_t *base, uint64_t *size);
  */
 void mmu_init(void);
 
+/**
+ * mmu_release_boot_memory() - unmap what of the image only the boot needed, and give it to
+ * page_add() That is what is marked __init (kernel/init.h), the boot tests, and the architecture's
+ * own first steps. Context: task, interrupts on, once, when every CPU and every init hook has done
+ * its part.
+ */
+void mmu_release_boot_memory(void);
+
 #include "arch/inline.h"

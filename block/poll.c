@@ -70,7 +70,7 @@ void block_poll_cancel(struct block_poll *poll)
         clock_busy_wait_ns(POLL_WAIT_NS); /* softirqs, which do not sleep */
 }
 
-static int block_poll_start(void)
+static int __init block_poll_start(void)
 {
     softirq_register(SOFTIRQ_BLOCK, "block", run_polls);
     return 0;

@@ -450,7 +450,7 @@ static int recovery_task(void *arg __maybe_unused)
     return 0;
 }
 
-static int block_recovery_init(void)
+static int __init block_recovery_init(void)
 {
     return task_create("block-recovery", recovery_task, NULL, NULL);
 }

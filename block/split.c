@@ -333,7 +333,7 @@ static int partial_task(void *arg __maybe_unused)
     return 0;
 }
 
-static int block_partial_init(void)
+static int __init block_partial_init(void)
 {
     return task_create("block-partial", partial_task, NULL, NULL);
 }

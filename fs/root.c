@@ -21,7 +21,7 @@ static int root_parameter(const char *value)
 }
 PARAMETER(root, "root", "DISK", "mount the nanofs on that disk at /", root_parameter);
 
-static int root_mount(void)
+static int __init root_mount(void)
 {
     int error;
 

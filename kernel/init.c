@@ -40,7 +40,7 @@ const char *init_level_name(enum init_level level)
     return (unsigned int)level < INIT_LEVEL_COUNT ? names[level] : "?";
 }
 
-static int compare_names(const void *a, const void *b, void *context)
+static int __init compare_names(const void *a, const void *b, void *context)
 {
     const struct init_hook *const *first = a;
     const struct init_hook *const *second = b;
@@ -49,7 +49,7 @@ static int compare_names(const void *a, const void *b, void *context)
     return strcmp((*first)->name, (*second)->name);
 }
 
-static size_t collect_level(enum init_level level, const struct init_hook *hooks[HOOKS_MAX])
+static size_t __init collect_level(enum init_level level, const struct init_hook *hooks[HOOKS_MAX])
 {
     const struct init_hook *hook;
     size_t count = 0;
@@ -66,7 +66,7 @@ static size_t collect_level(enum init_level level, const struct init_hook *hooks
 
 /* A name is how a hook is spoken of in the log and in `init`; over all levels there is one of it.
  */
-static void check_names(void)
+static void __init check_names(void)
 {
     const struct init_hook *hook;
     const struct init_hook *other;
@@ -79,7 +79,7 @@ static void check_names(void)
     }
 }
 
-static void run_hook(const struct init_hook *hook)
+static void __init run_hook(const struct init_hook *hook)
 {
     uint64_t start = clock_now_ns();
     int result = hook->run();
@@ -97,9 +97,9 @@ static void run_hook(const struct init_hook *hook)
     log_error("init", "%s failed: %s", hook->name, errno_text(result));
 }
 
-void init_run_level(enum init_level level)
+void __init init_run_level(enum init_level level)
 {
-    static const struct init_hook *hooks[HOOKS_MAX];
+    static __init_bss const struct init_hook *hooks[HOOKS_MAX];
     size_t count = collect_level(level, hooks);
 
     if (level == INIT_CONSOLE)

@@ -43,6 +43,15 @@ struct init_hook {
     REGISTRY_ENTRY(init_hook, function##_hook,                                                     \
                    { .name = #function, .run = (function), .level = (level_) })
 
+/*
+ * What only the boot needs. It is given back and unmapped when the last hook has returned, so that
+ * a later touch is a page fault. For functions that only hooks and other such functions call, and
+ * whose address nobody keeps, and for variables (zero at first) that only such functions use; the
+ * build fails when others refer to them.
+ */
+#define __init     __section(".init.text")
+#define __init_bss __section(".bss.init")
+
 /** init_run_level() - run every hook of @level. Context: boot task. */
 void init_run_level(enum init_level level);
 

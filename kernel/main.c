@@ -14,7 +14,7 @@
 #include "kernel/version.h"
 #include "mm/early.h"
 
-static void memory_start(const struct boot_info *boot)
+static void __init memory_start(const struct boot_info *boot)
 {
     paddr_t image_base;
     uint64_t image_size;
@@ -24,6 +24,7 @@ static void memory_start(const struct boot_info *boot)
     mmu_init();
 }
 
+/* The only one who may call what is given back afterwards: it stays itself. */
 void kernel_main(void)
 {
     const struct boot_info *boot = boot_info();
@@ -37,5 +38,6 @@ void kernel_main(void)
     for (unsigned int level = INIT_ARCH; level < INIT_LEVEL_COUNT; level++)
         init_run_level(level);
 
+    mmu_release_boot_memory();
     sched_boot_task_done();
 }

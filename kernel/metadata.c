@@ -172,7 +172,7 @@ static int metadata_task(void *arg)
     return error;
 }
 
-static int metadata_start(void)
+static int __init metadata_start(void)
 {
     return chosen ? task_create("metadata", metadata_task, (void *)chosen, NULL) : 0;
 }

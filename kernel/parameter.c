@@ -7,6 +7,7 @@
  */
 #include "kernel/parameter.h"
 
+#include "kernel/init.h"
 #include "kernel/log.h"
 #include "lib/ctype.h"
 #include "lib/errno.h"
@@ -84,7 +85,7 @@ static void apply(char *word)
     }
 }
 
-void parameters_parse(char *cmdline)
+void __init parameters_parse(char *cmdline)
 {
     bool is_closed;
     char *word;

@@ -191,7 +191,7 @@ static void start_here(void *arg)
 }
 
 /* INIT_BUS: the first level at which all CPUs are online. */
-static int watchdog_init(void)
+static int __init watchdog_init(void)
 {
     sched_set_lockup_hook(lockup_seen_here);
     alarm.is_there = nmi_timer_init() == 0; /* first set by the first beat */

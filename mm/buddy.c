@@ -8,7 +8,9 @@
  *
  * Below: page_array.c. Above: page.c, which takes the lock.
  */
+#include "kernel/init.h"
 #include "lib/bits.h"
+#include "mm/page_debug.h"
 #include "mm/page_internal.h"
 
 struct page_zone page_zones[ZONE_COUNT] = {
@@ -16,14 +18,13 @@ struct page_zone page_zones[ZONE_COUNT] = {
     [ZONE_NORMAL] = { .lock = SPINLOCK_INIT("page zone above 4 GiB", LOCK_RANK_PAGE_ZONE) },
 };
 
-static void block_insert(struct page_zone *zone, uint32_t frame, unsigned int order, bool is_fresh)
+static void block_insert(struct page_zone *zone, uint32_t frame, unsigned int order)
 {
     struct page *page = page_of_frame(frame);
 
     page->state = PAGE_FREE;
     page->order = (uint8_t)order;
     page->count = 0;
-    page->is_fresh = is_fresh;
     page_list_push(&zone->free[order], frame);
     zone->orders |= BIT(order);
     zone->free_pages += 1u << order;
@@ -38,16 +39,6 @@ static void block_remove(struct page_zone *zone, uint32_t frame, unsigned int or
     zone->free_pages -= 1u << order;
 }
 
-/* Takes a whole block off its list and sees to it that its pages have structures. */
-static void block_take(struct page_zone *zone, uint32_t frame, unsigned int order)
-{
-    bool is_fresh = page_of_frame(frame)->is_fresh;
-
-    block_remove(zone, frame, order);
-    if (is_fresh)
-        page_array_fill(frame);
-}
-
 static bool is_free_block(const struct page *page, unsigned int order)
 {
     return page->state == PAGE_FREE && page->order == order;
@@ -55,13 +46,13 @@ static bool is_free_block(const struct page *page, unsigned int order)
 
 static void block_give(struct page_zone *zone, uint32_t frame, unsigned int order)
 {
-    /* A buddy is within the same largest block, for which the page array is whole. */
+    /* A buddy is within the same largest block, which is a section of the page array. */
     while (order < PAGE_ORDER_MAX && is_free_block(page_of_frame(frame ^ BIT(order)), order)) {
         block_remove(zone, frame ^ BIT(order), order);
         frame &= ~BIT(order);
         order++;
     }
-    block_insert(zone, frame, order, false);
+    block_insert(zone, frame, order);
 }
 
 /* The largest aligned block that starts at @frame and is no longer than @count pages. */
@@ -82,6 +73,66 @@ void zone_give_locked(struct page_zone *zone, uint32_t frame, size_t count)
         frame += 1u << order;
         count -= 1u << order;
     }
+}
+
+/* A block of at least 2^@order pages off its list; *@order becomes its own. 0: none. */
+static uint32_t take_block(struct page_zone *zone, uint32_t orders, unsigned int *order)
+    __must_hold(zone->lock)
+{
+    uint32_t larger = (zone->orders & orders) >> *order << *order;
+    uint32_t frame;
+
+    if (!larger)
+        return 0;
+    *order = lowest_bit(larger);
+    frame = zone->free[*order];
+    block_remove(zone, frame, *order);
+    return frame;
+}
+
+/* Pages for an array: from a section that has one itself, or from the end of @block. */
+static uint32_t take_array(struct page_zone *zone, uint32_t block) __must_hold(zone->lock)
+{
+    unsigned int order = log2_ceil(SECTION_ARRAY_PAGES);
+    uint32_t frame = take_block(zone, BIT(PAGE_ORDER_MAX) - 1, &order);
+
+    if (!frame)
+        return block + PAGE_BLOCK_MAX - SECTION_ARRAY_PAGES;
+    zone_give_locked(zone, frame + SECTION_ARRAY_PAGES, BIT(order) - SECTION_ARRAY_PAGES);
+    page_debug_alloc(frame, SECTION_ARRAY_PAGES, 0);
+    return frame;
+}
+
+/*
+ * Before the block at @frame is cut after @count pages: sees to it that its pages are described.
+ * Return: how many pages of it there are to cut: all, unless descriptions took its end.
+ */
+static uint32_t prepare_to_cut(struct page_zone *zone, uint32_t frame, unsigned int order,
+                               size_t count) __must_hold(zone->lock)
+{
+    uint32_t pages = 1u << order;
+    uint32_t array;
+
+    if (page_array_exists(frame) || (count == pages && !CONFIG_DEBUG))
+        return pages;
+    array = take_array(zone, frame);
+    page_array_create(frame, array);
+    return array - frame < pages ? array - frame : pages;
+}
+
+/*
+ * Keeps the first @count pages of a block that has been taken and gives the others back; all of
+ * them when the block turns out to be too short.
+ */
+static bool cut_block(struct page_zone *zone, uint32_t frame, unsigned int order, size_t count)
+    __must_hold(zone->lock)
+{
+    uint32_t pages = prepare_to_cut(zone, frame, order, count);
+    bool is_enough = count <= pages;
+    size_t kept = is_enough ? count : 0;
+
+    zone_give_locked(zone, frame + (uint32_t)kept, pages - kept);
+    return is_enough;
 }
 
 /* Free blocks of the largest size side by side, together at least @count pages; 0: none. */
@@ -108,50 +159,51 @@ static uint32_t find_adjacent_blocks(const struct page_zone *zone, size_t count)
 static uint32_t take_adjacent_blocks(struct page_zone *zone, size_t count) __must_hold(zone->lock)
 {
     uint32_t first = find_adjacent_blocks(zone, count);
-    size_t taken = 0;
+    size_t left = count;
 
     if (!first)
         return 0;
-    for (; taken < count; taken += PAGE_BLOCK_MAX)
-        block_take(zone, first + (uint32_t)taken, PAGE_ORDER_MAX);
-    zone_give_locked(zone, first + (uint32_t)count, taken - count);
+    for (uint32_t frame = first; left; frame += PAGE_BLOCK_MAX) {
+        size_t part = MIN_T(size_t, left, PAGE_BLOCK_MAX);
+
+        block_remove(zone, frame, PAGE_ORDER_MAX);
+        if (!cut_block(zone, frame, PAGE_ORDER_MAX, part)) {
+            zone_give_locked(zone, first, frame - first);
+            return 0;
+        }
+        left -= part;
+    }
     return first;
 }
 
 uint32_t zone_take_locked(struct page_zone *zone, size_t count)
 {
     unsigned int order = log2_ceil(count);
-    uint32_t larger, frame;
+    uint32_t frame;
 
     spin_assert_held(&zone->lock);
     if (count > zone->free_pages)
         return 0;
     if (order > PAGE_ORDER_MAX)
         return take_adjacent_blocks(zone, count);
-    larger = zone->orders >> order << order;
-    if (!larger)
-        return 0;
-    order = lowest_bit(larger);
-    frame = zone->free[order];
-    block_take(zone, frame, order);
-    zone_give_locked(zone, frame + (uint32_t)count, BIT(order) - count);
-    return frame;
+    frame = take_block(zone, UINT32_MAX, &order);
+    return frame && cut_block(zone, frame, order, count) ? frame : 0;
 }
 
-static void zone_widen(struct page_zone *zone, uint32_t frame, uint32_t end)
+static void __init zone_widen(struct page_zone *zone, uint32_t frame, uint32_t end)
 {
     if (zone->first == zone->end)
         zone->first = frame;
     zone->end = end;
 }
 
-void zone_add_fresh(uint32_t frame, uint32_t end)
+void __init zone_add_fresh(uint32_t frame, uint32_t end)
 {
     while (frame < end) {
         struct page_zone *zone = zone_of_frame(frame);
         unsigned int order = order_of_first_block(frame, end - frame);
 
-        block_insert(zone, frame, order, order == PAGE_ORDER_MAX);
+        block_insert(zone, frame, order);
         zone_widen(zone, frame, frame + BIT(order));
         frame += BIT(order);
     }

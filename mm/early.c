@@ -9,6 +9,7 @@
 
 #include "arch/mmu.h"
 #include "kernel/boot/boot_info.h"
+#include "kernel/init.h"
 #include "lib/string.h"
 
 /* A map of N ranges makes at most N pieces of RAM; each reservation may split one in two. */
@@ -49,7 +50,7 @@ static void set_insert_at(struct range_set *set, size_t index, paddr_t base, pad
 }
 
 /* Joins [base, end) with every range that it overlaps or touches. */
-static void set_add(struct range_set *set, paddr_t base, paddr_t end)
+static void __init set_add(struct range_set *set, paddr_t base, paddr_t end)
 {
     size_t index = 0;
 
@@ -83,7 +84,7 @@ static void set_subtract(struct range_set *set, paddr_t base, paddr_t end)
 }
 
 /* Keeps the whole pages of each range. */
-static void set_trim_to_pages(struct range_set *set)
+static void __init set_trim_to_pages(struct range_set *set)
 {
     for (size_t index = 0; index < set->count;) {
         struct memory_range *range = &set->ranges[index];
@@ -100,7 +101,7 @@ static void set_trim_to_pages(struct range_set *set)
     }
 }
 
-static void read_memory_map(const struct boot_info *info)
+static void __init read_memory_map(const struct boot_info *info)
 {
     for (size_t i = 0; i < info->memory_count; i++) {
         const struct boot_memory_range *range = &info->memory[i];
@@ -120,7 +121,8 @@ static void read_memory_map(const struct boot_info *info)
     set_trim_to_pages(&ram);
 }
 
-void early_memory_init(const struct boot_info *info, paddr_t image_base, uint64_t image_length)
+void __init early_memory_init(const struct boot_info *info, paddr_t image_base,
+                              uint64_t image_length)
 {
     ram.count = 0;
     lost_bytes = 0;
@@ -132,7 +134,7 @@ void early_memory_init(const struct boot_info *info, paddr_t image_base, uint64_
     early_memory_reserve(info->initrd_base, info->initrd_length);
 }
 
-void early_memory_reserve(paddr_t base, uint64_t length)
+void __init early_memory_reserve(paddr_t base, uint64_t length)
 {
     if (length)
         set_subtract(&available, ALIGN_DOWN(base, PAGE_SIZE), ALIGN_UP(base + length, PAGE_SIZE));
@@ -172,13 +174,21 @@ size_t early_memory_ram(const struct memory_range **ranges)
     return ram.count;
 }
 
-size_t early_memory_free(const struct memory_range **ranges)
+size_t __init early_memory_free(const struct memory_range **ranges)
 {
     *ranges = available.ranges;
     return available.count;
 }
 
-uint64_t early_memory_lost_bytes(void)
+bool early_memory_is_ram(paddr_t base, uint64_t length)
+{
+    for (size_t i = 0; i < ram.count; i++)
+        if (base >= ram.ranges[i].base && base - ram.ranges[i].base < ram.ranges[i].length)
+            return length <= ram.ranges[i].length - (base - ram.ranges[i].base);
+    return false;
+}
+
+uint64_t __init early_memory_lost_bytes(void)
 {
     return lost_bytes;
 }

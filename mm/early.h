@@ -9,12 +9,14 @@
  *
  * Order of use: early_memory_init() first of all; then the architecture builds the direct map from
  * early_memory_ram() with tables from early_page_alloc_phys(); from then on early_page_alloc().
- * page_init() takes what is left, and afterwards nobody may call these but the two readers.
+ * page_init() takes what is left, and afterwards nobody may call these but the readers of what is
+ * RAM: early_memory_ram() and early_memory_is_ram().
  *
  * Context: boot CPU, interrupts off.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,6 +59,10 @@ void *early_page_alloc(size_t count) __must_check;
 
 /** early_memory_ram() - all usable RAM, ascending, disjoint; in use or not. Return: the count. */
 size_t early_memory_ram(const struct memory_range **ranges);
+
+/** early_memory_is_ram() - is all of [@base, @base + @length) in one piece of that? Context: any.
+ */
+bool early_memory_is_ram(paddr_t base, uint64_t length);
 
 /** early_memory_free() - what has not been reserved or given out, in the same form. */
 size_t early_memory_free(const struct memory_range **ranges);

@@ -8,7 +8,7 @@
 #include "mm/pool_internal.h"
 #include "mm/vm_internal.h"
 
-static int memory_init(void)
+static int __init memory_init(void)
 {
     int error = page_init();
 
@@ -21,7 +21,7 @@ static int memory_init(void)
 INIT_HOOK(memory_init, INIT_MEMORY);
 
 /* By now it is known how many CPUs share the memory. */
-static int memory_share(void)
+static int __init memory_share(void)
 {
     page_cache_limit(cpu_online_count());
     return 0;

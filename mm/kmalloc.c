@@ -6,6 +6,7 @@
  */
 #include "mm/kmalloc.h"
 
+#include "kernel/init.h"
 #include "kernel/panic.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -34,7 +35,7 @@ static const char large_owner[] = "heap over 2 KiB";
 
 static uint8_t pool_numbers[CLASS_OF(SMALL_MAX) + 1]; /* constant after kmalloc_init() */
 
-int kmalloc_init(void)
+int __init kmalloc_init(void)
 {
     size_t class = 0;
 

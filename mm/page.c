@@ -15,6 +15,7 @@
 #include "arch/cpu.h"
 #include "arch/irq.h"
 #include "arch/percpu.h"
+#include "kernel/init.h"
 #include "kernel/log.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -40,9 +41,9 @@ struct page_cache {
 
 static DEFINE_PER_CPU(struct page_cache, page_cache); /* interrupts off */
 
-static size_t total_pages;   /* constant after page_init(), as the next two */
-static size_t managed_pages; /* what is not in use by image, early tables... */
+static size_t total_pages; /* constant after page_init(), as the next one */
 static size_t low_pages;
+static size_t managed_pages; /* what is not in use by image, early tables...; page_add() adds */
 static uint32_t cache_limit; /* pages per CPU */
 static uint32_t cache_batch;
 static bool is_low; /* as last seen when pages left a zone; a hint */
@@ -64,7 +65,7 @@ static size_t zone_free_pages(void)
 
 size_t page_managed_count(void)
 {
-    return managed_pages;
+    return READ_ONCE(managed_pages);
 }
 
 bool page_memory_is_low(void)
@@ -250,7 +251,7 @@ void *page_alloc_for(size_t count, unsigned int flags, const char *owner, uintpt
     uint32_t frame = 0;
     void *pages;
 
-    if (unlikely(!page_sections))
+    if (unlikely(!page_origins))
         return early_page_alloc(count);
     if (unlikely(!count || count > total_pages))
         return NULL;
@@ -315,11 +316,24 @@ void page_free(void *pages)
     page_free_for(pages, CALLER());
 }
 
+size_t page_add(paddr_t paddr, size_t bytes)
+{
+    uint32_t frame = (uint32_t)(paddr >> PAGE_SHIFT);
+    size_t count = bytes >> PAGE_SHIFT;
+
+    if (!count || !early_memory_is_ram(paddr, bytes))
+        return 0;
+    page_debug_free(frame, count, CALLER());
+    __atomic_fetch_add(&managed_pages, count, __ATOMIC_RELAXED);
+    give_run(frame, count);
+    return bytes;
+}
+
 void page_statistics(struct page_statistics *statistics)
 {
     statistics->total_pages = total_pages;
     statistics->free_pages = zone_free_pages();
-    statistics->kernel_pages = total_pages - managed_pages;
+    statistics->kernel_pages = total_pages - page_managed_count();
     for (unsigned int cpu = 0; cpu < cpu_possible_count(); cpu++)
         if (cpu == 0 || cpu_is_online(cpu))
             statistics->free_pages += READ_ONCE(per_cpu_ptr(page_cache, cpu)->count);
@@ -329,7 +343,7 @@ void page_statistics(struct page_statistics *statistics)
  * Taking over from early memory.
  */
 
-static size_t count_pages(const struct memory_range *ranges, size_t count)
+static size_t __init count_pages(const struct memory_range *ranges, size_t count)
 {
     size_t pages = 0;
 
@@ -338,7 +352,7 @@ static size_t count_pages(const struct memory_range *ranges, size_t count)
     return pages;
 }
 
-int page_init(void)
+int __init page_init(void)
 {
     const struct memory_range *ranges;
     size_t count = early_memory_ram(&ranges);

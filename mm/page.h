@@ -24,6 +24,13 @@ void *page_alloc(size_t count, unsigned int flags, const char *owner);
 /** page_free() - give back what page_alloc() returned; the count is known. NULL is ignored. */
 void page_free(void *pages);
 
+/**
+ * page_add() - pages that were in use before there was an allocator are free from now on
+ * @paddr, @bytes: whole pages; what is not RAM, or not known as such, stays as it is
+ * Return: how many bytes there are more. Context: any.
+ */
+size_t page_add(paddr_t paddr, size_t bytes);
+
 paddr_t page_to_phys(const void *page); /* = direct_map_to_phys() */
 
 struct page_statistics {

@@ -1,19 +1,24 @@
 /*
- * The page array: one struct page per frame, in sections of 128 MiB.
+ * The page array: the struct pages of all frames, in sections of 16 MiB.
  *
- * The structures of a large machine would take long to clear (256 MiB for 64 GiB of RAM), and most
- * are those of blocks that stay whole for long. So a block of the largest size that is all free at
- * boot is fresh: only its head is written, the others are cleared when it is first taken, by
- * page_array_fill(). Nothing reads them before: buddies are asked about their heads only.
- *
- * A section's array covers whole such blocks, so that every buddy has a struct page.
+ * Describing all memory of a machine would take 1/256 of it, and long: 256 MiB to be cleared for
+ * 64 GiB. Most of it is never used. So a section that is all free at boot has one struct page, that
+ * of its head, and is one free block of the largest size. It can be given out as a whole like that.
+ * Before it is cut into smaller pieces it gets an array for all of its pages (mm/buddy.c), from
+ * memory that is described already, or else from its own end. Arrays stay.
  */
+#include "kernel/init.h"
 #include "lib/string.h"
 #include "mm/early.h"
+#include "mm/owner.h"
+#include "mm/page_debug.h"
 #include "mm/page_internal.h"
 
-struct page_section *page_sections;
+uintptr_t *page_origins;
 uint32_t page_section_count;
+
+static struct page *section_heads; /* of those without an array */
+static uint16_t array_owner;       /* constant after page_array_init() */
 
 static uint32_t range_first(const struct memory_range *range)
 {
@@ -25,92 +30,120 @@ static uint32_t range_end(const struct memory_range *range)
     return (uint32_t)((range->base + range->length) >> PAGE_SHIFT);
 }
 
-struct page *page_lookup(uint64_t frame)
+static uint32_t section_first(uint32_t section)
 {
-    const struct page_section *section;
-
-    if (frame >> SECTION_SHIFT >= page_section_count)
-        return NULL;
-    section = &page_sections[frame >> SECTION_SHIFT];
-    return frame >= section->first && frame < section->end ? page_of_frame((uint32_t)frame) : NULL;
+    return section << PAGE_ORDER_MAX;
 }
 
-/* Widens each section's [first, end) by what of @range lies in it. */
-static void cover_range(const struct memory_range *range)
+/* The origin of @section if the struct page of its first frame is @first. */
+static uintptr_t origin_of(uint32_t section, const struct page *first)
 {
-    uint32_t frame = range_first(range);
-    uint32_t end = range_end(range);
+    return (uintptr_t)first - section_first(section) * sizeof(struct page);
+}
 
-    while (frame < end) {
-        struct page_section *section = &page_sections[frame >> SECTION_SHIFT];
-        uint32_t stop = MIN(end, ALIGN_DOWN(frame, SECTION_PAGES) + SECTION_PAGES);
+bool page_array_exists(uint32_t frame)
+{
+    uint32_t section = frame >> PAGE_ORDER_MAX;
 
-        if (section->first == section->end)
-            section->first = ALIGN_DOWN(frame, PAGE_BLOCK_MAX);
-        section->end = ALIGN_UP(stop, PAGE_BLOCK_MAX);
-        frame = stop;
+    return page_origins[section] != origin_of(section, &section_heads[section]);
+}
+
+struct page *page_lookup(uint64_t frame)
+{
+    uint64_t section = frame >> PAGE_ORDER_MAX;
+
+    if (section >= page_section_count || !page_origins[section])
+        return NULL;
+    if (!page_array_exists((uint32_t)frame) && frame != section_first((uint32_t)section))
+        return NULL;
+    return page_of_frame((uint32_t)frame);
+}
+
+void page_array_create(uint32_t frame, uint32_t array)
+{
+    uint32_t section = frame >> PAGE_ORDER_MAX;
+    struct page *pages = memset(frame_to_pointer(array), 0, SECTION_ARRAY_SIZE);
+    struct page *holder;
+
+    page_origins[section] = origin_of(section, pages);
+    holder = page_of_frame(array);
+    holder->state = PAGE_USED;
+    holder->owner = array_owner;
+    holder->count = SECTION_ARRAY_PAGES;
+    owner_add(array_owner, SECTION_ARRAY_PAGES);
+}
+
+/*
+ * At boot.
+ */
+
+/* Every section with RAM has a head. */
+static void __init mark_sections(const struct memory_range *ranges, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t last = (range_end(&ranges[i]) - 1) >> PAGE_ORDER_MAX;
+
+        for (uint32_t section = range_first(&ranges[i]) >> PAGE_ORDER_MAX; section <= last;
+             section++)
+            page_origins[section] = origin_of(section, &section_heads[section]);
     }
 }
 
-static bool allocate_section(struct page_section *section)
+static bool __init section_is_free(uint32_t section)
 {
-    size_t bytes = (size_t)(section->end - section->first) * sizeof(struct page);
-    paddr_t paddr = early_page_alloc_phys(DIV_ROUND_UP(bytes, PAGE_SIZE), 0);
+    const struct memory_range *ranges;
+    size_t count = early_memory_free(&ranges);
+    uint32_t first = section_first(section);
 
-    if (!paddr)
-        return false;
-    section->origin = (uintptr_t)phys_to_virt(paddr) - section->first * sizeof(struct page);
-    return true;
-}
-
-static bool block_is_free(uint32_t frame, const struct memory_range *ranges, size_t count)
-{
     for (size_t i = 0; i < count; i++)
-        if (frame >= range_first(&ranges[i]) && frame + PAGE_BLOCK_MAX <= range_end(&ranges[i]))
+        if (first >= range_first(&ranges[i]) && first + PAGE_BLOCK_MAX <= range_end(&ranges[i]))
             return true;
     return false;
 }
 
-/* Clears the structures of every block that is not all free; afterwards nothing may be allocated.
- */
-static void clear_used_blocks(void)
+/* Arrays for sections with a page in use, or without RAM. Return: how many, or -1: no memory. */
+static int __init describe_used_sections(void)
 {
-    const struct memory_range *ranges;
-    size_t count = early_memory_free(&ranges);
+    int described = 0;
 
-    for (uint32_t i = 0; i < page_section_count; i++) {
-        const struct page_section *section = &page_sections[i];
-
-        for (uint32_t frame = section->first; frame < section->end; frame += PAGE_BLOCK_MAX)
-            if (!block_is_free(frame, ranges, count))
-                memset(page_of_frame(frame), 0, PAGE_BLOCK_MAX * sizeof(struct page));
+    for (uint32_t section = 0; section < page_section_count; section++) {
+        if (!page_origins[section] || page_array_exists(section_first(section)) ||
+            section_is_free(section))
+            continue;
+        struct page *pages = early_page_alloc(SECTION_ARRAY_PAGES);
+        if (!pages)
+            return -1;
+        page_origins[section] = origin_of(section, pages);
+        described++;
     }
+    return described;
 }
 
-bool page_array_init(void)
+static bool __init create_tables(uint32_t sections)
+{
+    size_t origins_size = ALIGN_UP(sections * sizeof(*page_origins), _Alignof(struct page));
+    size_t size = origins_size + sections * sizeof(*section_heads);
+
+    page_origins = early_page_alloc(DIV_ROUND_UP(size, PAGE_SIZE));
+    section_heads = (struct page *)((uintptr_t)page_origins + origins_size);
+    page_section_count = sections;
+    return page_origins;
+}
+
+bool __init page_array_init(void)
 {
     const struct memory_range *ranges;
     size_t count = early_memory_ram(&ranges);
+    int described;
 
-    if (!count)
+    if (!count || !create_tables(DIV_ROUND_UP(range_end(&ranges[count - 1]), PAGE_BLOCK_MAX)))
         return false;
-    page_section_count = DIV_ROUND_UP(range_end(&ranges[count - 1]), SECTION_PAGES);
-    page_sections =
-        early_page_alloc(DIV_ROUND_UP(page_section_count * sizeof(*page_sections), PAGE_SIZE));
-    if (!page_sections)
-        return false;
-    for (size_t i = 0; i < count; i++)
-        cover_range(&ranges[i]);
-    for (uint32_t i = 0; i < page_section_count; i++)
-        if (page_sections[i].end && !allocate_section(&page_sections[i]))
-            return false;
-    clear_used_blocks();
-    return true;
-}
-
-void page_array_fill(uint32_t frame)
-{
-    memset(page_of_frame(frame), 0, PAGE_BLOCK_MAX * sizeof(struct page));
+    array_owner = owner_number("page descriptions");
+    mark_sections(ranges, count);
+    do /* an array may take its memory from a section that was free until now */
+        described = describe_used_sections();
+    while (described > 0);
+    return described == 0;
 }
 
 void page_list_push(uint32_t *head, uint32_t frame)

@@ -1,8 +1,9 @@
 /*
  * What the files of mm/ know about page frames: the page array, the zones, and owners.
  *
- * Every frame of RAM has a struct page of 16 bytes. The array is cut into sections of 128 MiB of
- * physical addresses; a section without RAM has no array, so holes cost nothing.
+ * A frame of RAM is described by a struct page of 16 bytes, in arrays of one per section of 16 MiB.
+ * A section without RAM has none, so holes cost nothing; one that has not been cut since boot has
+ * none yet, so memory costs nothing until it is used (mm/page_array.c).
  *
  * A run of pages (free or in use) is described by its first page, the head. All others of the run
  * are PAGE_BODY: that is what makes a wrong pointer to page_free() visible, and what makes it safe
@@ -32,7 +33,6 @@ struct page {
     uint16_t owner; /* USED: whose (mm/owner.h); SLAB: pool number */
     union {
         uint32_t count; /* USED: pages in the run */
-        bool is_fresh;  /* FREE: the rest of the block has no struct pages yet, see page_array.c */
         struct {
             uint16_t used;  /* SLAB head: objects given out */
             uint16_t first; /* SLAB head: first free object, OBJECT_NONE: none */
@@ -49,24 +49,25 @@ struct page {
 };
 
 /*
- * The page array (mm/page_array.c).
+ * The page array (mm/page_array.c). A section is as large as the largest block of the zones.
  */
-#define SECTION_SHIFT 15 /* 2^15 pages: 128 MiB */
-#define SECTION_PAGES (1u << SECTION_SHIFT)
+#define PAGE_ORDER_MAX     12 /* 16 MiB */
+#define PAGE_BLOCK_MAX     (1u << PAGE_ORDER_MAX)
+#define SECTION_ARRAY_SIZE (PAGE_BLOCK_MAX * sizeof(struct page))
+/* Pages that hold the descriptions of a section. */
+#define SECTION_ARRAY_PAGES ((uint32_t)DIV_ROUND_UP(SECTION_ARRAY_SIZE, PAGE_SIZE))
 
-struct page_section {
-    uintptr_t origin; /* where the struct page of frame 0 would be, if the array went back to it */
-    uint32_t first;   /* frames with a struct page: [first, end), whole blocks of PAGE_ORDER_MAX */
-    uint32_t end;
-};
+/*
+ * Per section: where the struct page of frame 0 would be, if its array went back to it; 0: no RAM.
+ * Written under the zone's lock, and only while nobody has a page of the section.
+ */
+extern uintptr_t *page_origins;
+extern uint32_t page_section_count; /* constant after page_init() */
 
-extern struct page_section *page_sections; /* constant after page_init(), as its elements */
-extern uint32_t page_section_count;
-
-/* The struct page of a frame that is known to be RAM. */
+/* The struct page of a frame that is in use, or the head of a block. */
 static inline struct page *page_of_frame(uint32_t frame)
 {
-    return (struct page *)(page_sections[frame >> SECTION_SHIFT].origin +
+    return (struct page *)(page_origins[frame >> PAGE_ORDER_MAX] +
                            (uintptr_t)frame * sizeof(struct page));
 }
 
@@ -83,12 +84,18 @@ static inline void *frame_to_pointer(uint32_t frame)
     return phys_to_virt((paddr_t)frame << PAGE_SHIFT);
 }
 
-/** page_array_init() - arrays for all RAM, from early memory. Return: false when that is too
- * little. */
+/** page_array_init() - arrays for all RAM that is in use, from early memory.
+ * Return: false when that is too little. */
 bool page_array_init(void);
 
-/** page_array_fill() - give the body pages of a fresh block their (cleared) struct pages. */
-void page_array_fill(uint32_t frame);
+/** page_array_exists() - has the section of @frame more than a head? Zone lock held, as below. */
+bool page_array_exists(uint32_t frame);
+
+/**
+ * page_array_create() - describe each page of the section that begins with @frame
+ * @array: SECTION_ARRAY_PAGES pages, PAGE_BODY; they become USED, and may lie in that same section
+ */
+void page_array_create(uint32_t frame, uint32_t array);
 
 /*
  * Lists of pages by frame number.
@@ -99,9 +106,6 @@ void page_list_remove(uint32_t *head, uint32_t frame);
 /*
  * Zones (mm/buddy.c): free blocks of 2^0 to 2^PAGE_ORDER_MAX pages, aligned to their size.
  */
-#define PAGE_ORDER_MAX 13 /* 32 MiB */
-#define PAGE_BLOCK_MAX (1u << PAGE_ORDER_MAX)
-
 enum page_zone_id {
     ZONE_DMA32,
     ZONE_NORMAL,

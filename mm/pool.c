@@ -16,6 +16,7 @@
  * memory, which would empty the very magazines in hand: pool_take_slow() does, and begins again.
  */
 #include "arch/cpu.h"
+#include "kernel/init.h"
 #include "kernel/irq/ipi.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
@@ -413,7 +414,7 @@ void pool_statistics(const struct pool *pool, struct pool_statistics *statistics
     statistics->pages = (size_t)READ_ONCE(pool->slabs) * pool->slab_pages;
 }
 
-void pool_init(void)
+void __init pool_init(void)
 {
     magazines_many = make_pool(
         "magazine-30", sizeof(struct magazine) + MAGAZINE_SIZE_MANY * sizeof(void *), 16, 0);

@@ -131,7 +131,7 @@ static int reclaim_task(void *unused)
     }
 }
 
-static int reclaim_start(void)
+static int __init reclaim_start(void)
 {
     return task_create("reclaim", reclaim_task, NULL, NULL);
 }

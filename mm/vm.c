@@ -19,6 +19,7 @@
  */
 #include "mm/vm.h"
 
+#include "kernel/init.h"
 #include "kernel/irq/tlb.h"
 #include "kernel/panic.h"
 #include "kernel/sync/spinlock.h"
@@ -494,17 +495,6 @@ void vm_unmap_device(void *address)
                      CALLER()));
 }
 
-static bool is_ram(paddr_t base, size_t size)
-{
-    const struct memory_range *ranges;
-    size_t count = early_memory_ram(&ranges);
-
-    for (size_t i = 0; i < count; i++)
-        if (base >= ranges[i].base && base - ranges[i].base < ranges[i].length)
-            return size <= ranges[i].length - (base - ranges[i].base);
-    return false;
-}
-
 /* An earlier view that covers [@base, @base + @size), which does not wrap. */
 static const void *find_firmware(paddr_t base, size_t size)
 {
@@ -528,7 +518,7 @@ const void *vm_map_firmware(paddr_t base, size_t size)
 
     if (!size || base + size < base)
         return NULL;
-    if (is_ram(base, size))
+    if (early_memory_is_ram(base, size))
         return phys_to_virt(base);
     found = find_firmware(base, size);
     return found ? found : map_physical(base, size, MMU_READ, RANGE_FIRMWARE);
@@ -545,7 +535,7 @@ void vm_statistics(struct vm_statistics *result) __no_thread_safety_analysis
     *result = statistics;
 }
 
-int vm_init(void)
+int __init vm_init(void)
 {
     range_pool = pool_create("vm range", sizeof(struct vm_range), 0);
     return range_pool ? 0 : -ENOMEM;

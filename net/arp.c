@@ -434,7 +434,7 @@ bool arp_get(unsigned int index, struct arp_entry_info *info)
     return found != NULL;
 }
 
-static int arp_init(void)
+static int __init arp_init(void)
 {
     random_bytes(&hash_multiplier, sizeof(hash_multiplier));
     hash_multiplier |= 1;

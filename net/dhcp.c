@@ -561,7 +561,7 @@ static void netdev_event(struct netdev_listener *listener __maybe_unused, struct
 
 static struct netdev_listener listener = { .event = netdev_event };
 
-static int dhcp_init(void)
+static int __init dhcp_init(void)
 {
     netdev_listen(&listener);
     return mode == DHCP_MODE_AUTO ? task_create("dhcp-starter", starter_task, NULL, NULL) : 0;

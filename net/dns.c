@@ -220,7 +220,7 @@ static int resolve_host(const char *name, struct ip_address *address, uint64_t d
     return error;
 }
 
-static int dns_init(void)
+static int __init dns_init(void)
 {
     net_set_resolver(resolve_host);
     return 0;

@@ -305,7 +305,7 @@ static void fragment_timer_expired(struct timer *timer)
     }
 }
 
-static int ipv4_fragment_init(void)
+static int __init ipv4_fragment_init(void)
 {
     random_bytes(&hash_key, sizeof(hash_key));
     for (unsigned int i = 0; i < REASSEMBLY_BUCKETS; i++)

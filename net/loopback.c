@@ -82,7 +82,7 @@ struct netdev *loopback_netdev(void)
     return loopback.is_registered ? &loopback.netdev : NULL;
 }
 
-static int loopback_init(void)
+static int __init loopback_init(void)
 {
     struct netdev *netdev = &loopback.netdev;
     int error;

@@ -492,7 +492,7 @@ const char *netdev_drop_name(enum netdev_drop reason)
     return (unsigned int)reason < NETDEV_DROP_COUNT ? names[reason] : "?";
 }
 
-static int netdev_init(void)
+static int __init netdev_init(void)
 {
     softirq_register(SOFTIRQ_NET_RX, "net_rx", net_rx_softirq);
     softirq_register(SOFTIRQ_NET_TX, "net_tx", net_tx_softirq);

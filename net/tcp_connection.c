@@ -203,7 +203,7 @@ void tcp_set_established(struct tcp_socket *tcp)
 
 /* ---- start ---- */
 
-static int tcp_init(void)
+static int __init tcp_init(void)
 {
     struct page_statistics pages;
 

@@ -565,7 +565,7 @@ const char *udp_counter_name(enum udp_counter counter)
     return names[counter];
 }
 
-static int udp_init(void)
+static int __init udp_init(void)
 {
     for (unsigned int i = 0; i < UDP_BUCKETS; i++) {
         spin_lock_init(&buckets[i].lock, "udp_bucket", LOCK_RANK_SOCKET_TABLE);

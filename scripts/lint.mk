@@ -32,10 +32,10 @@ lint-docs:
 	@scripts/check_docs
 # Scripts must at least parse: the shell ones by a plain POSIX shell, the Python ones by the system's.
 lint-scripts:
-	@for file in nos .ci/run scripts/*.sh scripts/commands/* $$(grep -lI '^#!/bin/sh' scripts/*); do \
+	@for file in nos .ci/run scripts/*.sh scripts/commands/* $$(grep -lI -d skip '^#!/bin/sh' scripts/*); do \
 		sh -n $$file || exit 1; done
 	@/usr/bin/python3 -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' \
-		$$(grep -lI '^#!/usr/bin/python3' scripts/*) $$(find tests scripts -name '*.py')
+		$$(grep -lI -d skip '^#!/usr/bin/python3' scripts/*) $$(find tests scripts -name '*.py')
 
 lint-format: $(patsubst %,$(LINT)/%.format,$(LINT_FORMATTED))
 lint-locks: $(patsubst %,$(LINT)/%.locks,$(LINT_C))

@@ -115,7 +115,7 @@ static int start_session(struct console *console, bool is_first)
     return 0;
 }
 
-static int sessions_start(void)
+static int __init sessions_start(void)
 {
     const struct console *first = first_session_console();
 

@@ -220,7 +220,7 @@ boot_stack_low:
     .skip 256
 boot_stack_low_end:
 
-    .text
+    .section .init.text, "ax"
     .code64
 /* EDI: protocol, ESI: the loader's information (physical). */
     .globl high_entry

@@ -54,7 +54,7 @@ static uint64_t wall_ns_at_boot;  /* corrected once more by the first interrupt 
 
 static enum clock_source wanted_source; /* SOURCE_UNCALIBRATED: the best there is */
 
-void clock_start(uint64_t cycles)
+void __init clock_start(uint64_t cycles)
 {
     first_cycles = cycles;
 }
@@ -171,7 +171,7 @@ static bool try_pit(void)
 }
 
 /* What needs neither memory nor ACPI. */
-static int clock_early_init(void)
+static int __init clock_early_init(void)
 {
     if (!try_kvmclock() && !try_tsc_by_cpuid() && !try_tsc(&pit_reference))
         log_info("clock", "no PIT to measure the TSC against yet");
@@ -217,7 +217,7 @@ static void align_to_rtc(uint64_t rtc)
     WRITE_ONCE(wall_ns_at_boot, rtc + rtc_correction() - clock_read_ns());
 }
 
-static int clock_align_init(void)
+static int __init clock_align_init(void)
 {
     if (wall_ns_at_boot && source != SOURCE_KVMCLOCK && rtc_call_at_next_second(align_to_rtc))
         log_info("clock", "the time of day may be off by half a second");
@@ -226,7 +226,7 @@ static int clock_align_init(void)
 INIT_HOOK(clock_align_init, INIT_DRIVER);
 
 /* Runs after apic_init: hooks of one level go by name. */
-static int clock_init(void)
+static int __init clock_init(void)
 {
     choose_late();
     clock_event_cpu_init();

@@ -8,6 +8,7 @@
 
 #include "arch/cpu.h"
 #include "arch/x86_64/instructions.h"
+#include "kernel/init.h"
 #include "lib/bits.h"
 #include "lib/printf.h"
 #include "lib/string.h"
@@ -96,7 +97,7 @@ static void detect_hypervisor(struct cpu_features *f)
     f->hypervisor_max_leaf = leaf.eax ? leaf.eax : 0x40000001;
 }
 
-void cpu_features_detect(void)
+void __init cpu_features_detect(void)
 {
     detect_basic(&cpu_features);
     detect_extended(&cpu_features);

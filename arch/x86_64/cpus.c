@@ -10,6 +10,7 @@
 #include "arch/x86_64/instructions.h"
 #include "arch/x86_64/lapic.h"
 #include "arch/x86_64/linker.h"
+#include "kernel/init.h"
 #include "kernel/log.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
@@ -37,7 +38,7 @@ uintptr_t cpu_area(unsigned int cpu)
     return (uintptr_t)percpu_template_start + percpu_offset_of(cpu);
 }
 
-int cpu_area_create(unsigned int cpu)
+int __init cpu_area_create(unsigned int cpu)
 {
     size_t size = (size_t)(percpu_template_end - percpu_template_start);
     char *area = page_alloc(DIV_ROUND_UP(size, PAGE_SIZE), 0, "per-CPU areas");
@@ -54,7 +55,7 @@ int cpu_area_create(unsigned int cpu)
 }
 
 /* A CPU without memory for its area is as good as absent. */
-static void add_cpu(uint32_t apic_id)
+static void __init add_cpu(uint32_t apic_id)
 {
     if (cpu_area_create(possible_count)) {
         log_error("smp", "no memory for CPU %u", possible_count);
@@ -65,7 +66,7 @@ static void add_cpu(uint32_t apic_id)
     store_release(&possible_count, possible_count + 1);
 }
 
-void cpus_init(void)
+void __init cpus_init(void)
 {
     const struct acpi_madt *madt = acpi_madt();
 

@@ -122,7 +122,8 @@ static bool find_stack(uintptr_t address, const struct task *task, uintptr_t *ba
 
 static bool is_kernel_text(uintptr_t address)
 {
-    return address >= (uintptr_t)kernel_text_start && address < (uintptr_t)kernel_text_end;
+    return address >= (uintptr_t)kernel_text_start && address < (uintptr_t)kernel_text_end &&
+           !image_is_released(address);
 }
 
 /* A word of the stack that @address lies in, if it is the address of code; else 0. */

@@ -133,8 +133,8 @@ static __noreturn void panic_page_fault(const struct cpu_registers *registers, u
     if (error & FAULT_PRESENT)
         panic_exception(registers, "page fault: %s of address %#lx, which is not allowed", access,
                         address);
-    panic_exception(registers, "page fault: %s of address %#lx, which is not mapped", access,
-                    address);
+    panic_exception(registers, "page fault: %s of address %#lx, which %s", access, address,
+                    image_is_released(address) ? "was given back after the boot" : "is not mapped");
 }
 
 /*

@@ -300,7 +300,7 @@ void interrupts_cpu_init(void)
     open_nmi_pins(acpi_madt());
 }
 
-static int apic_init(void)
+static int __init apic_init(void)
 {
     const struct acpi_madt *madt = acpi_madt();
 

@@ -5,6 +5,7 @@
 
 #include "arch/io.h"
 #include "arch/mmu.h"
+#include "kernel/init.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/sync/spinlock.h"
@@ -77,7 +78,7 @@ static const struct ioapic *find_ioapic(uint32_t gsi)
     return NULL;
 }
 
-int ioapic_add(paddr_t address, uint32_t gsi_base)
+int __init ioapic_add(paddr_t address, uint32_t gsi_base)
 {
     struct ioapic *ioapic = &ioapics[ioapic_count];
 

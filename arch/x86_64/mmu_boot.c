@@ -9,17 +9,18 @@
 #include "arch/x86_64/mmu_internal.h"
 #include "arch/x86_64/trampoline.h"
 #include "kernel/boot/boot_info.h"
+#include "kernel/init.h"
 #include "kernel/panic.h"
 #include "lib/errno.h"
 #include "mm/early.h"
 
-void mmu_kernel_image(paddr_t *base, uint64_t *size)
+void __init mmu_kernel_image(paddr_t *base, uint64_t *size)
 {
     *base = KERNEL_PHYSICAL_BASE;
     *size = image_to_phys(kernel_end) - KERNEL_PHYSICAL_BASE;
 }
 
-static void must_map(vaddr_t vaddr, paddr_t paddr, size_t size, unsigned int flags)
+static void __init must_map(vaddr_t vaddr, paddr_t paddr, size_t size, unsigned int flags)
 {
     int error = mmu_map(&kernel_space, vaddr, paddr, size, flags);
 
@@ -28,23 +29,29 @@ static void must_map(vaddr_t vaddr, paddr_t paddr, size_t size, unsigned int fla
               errno_text(error));
 }
 
-static void map_image_part(const char *start, const char *end, unsigned int flags)
+static void __init map_image_part(const char *start, const char *end, unsigned int flags)
 {
     paddr_t paddr = image_to_phys(start);
 
-    must_map((uintptr_t)start, paddr, ALIGN_UP(image_to_phys(end), PAGE_SIZE) - paddr, flags);
+    if (start < end)
+        must_map((uintptr_t)start, paddr, ALIGN_UP(image_to_phys(end), PAGE_SIZE) - paddr, flags);
 }
 
-static void map_kernel_image(void)
+static void __init map_kernel_image(void)
 {
-    map_image_part(kernel_text_start, kernel_text_end, MMU_READ | MMU_EXEC);
-    map_image_part(kernel_rodata_start, kernel_rodata_end, MMU_READ);
-    map_image_part(kernel_data_start, kernel_data_end, MMU_READ | MMU_WRITE);
+    map_image_part(kernel_init_text_start, kernel_init_text_end, MMU_READ | MMU_EXEC);
+    map_image_part(kernel_init_text_end, kernel_text_end, MMU_READ | MMU_EXEC);
+    map_image_part(kernel_init_rodata_start, kernel_init_rodata_end, MMU_READ);
+    map_image_part(kernel_init_rodata_end, kernel_rodata_end, MMU_READ);
+    map_image_part(kernel_init_data_start, kernel_init_data_end, MMU_READ | MMU_WRITE);
+    map_image_part(kernel_init_data_end, kernel_init_bss_start, MMU_READ | MMU_WRITE);
+    map_image_part(kernel_init_bss_start, kernel_init_bss_end, MMU_READ | MMU_WRITE);
+    map_image_part(kernel_init_bss_end, kernel_data_end, MMU_READ | MMU_WRITE);
     /* Between them: boot_stack_guard. */
     map_image_part(boot_stack, boot_stack_end, MMU_READ | MMU_WRITE);
 }
 
-static void map_direct(paddr_t base, paddr_t end, unsigned int flags)
+static void __init map_direct(paddr_t base, paddr_t end, unsigned int flags)
 {
     if (base < end)
         must_map((uintptr_t)phys_to_virt(base), base, end - base, flags);
@@ -54,7 +61,7 @@ static void map_direct(paddr_t base, paddr_t end, unsigned int flags)
  * RAM only: a cacheable mapping of device registers, or of what firmware keeps, would let the CPU
  * read them speculatively. The kernel's code and constants are read-only here too.
  */
-static void map_ram(const struct memory_range *range)
+static void __init map_ram(const struct memory_range *range)
 {
     paddr_t end = range->base + range->length;
     paddr_t constant_start = CLAMP(image_to_phys(kernel_text_start), range->base, end);
@@ -66,7 +73,7 @@ static void map_ram(const struct memory_range *range)
 }
 
 /* The loader may have left the command line where the map shows no RAM (microvm: in ROM shadow). */
-static void map_loader_range(paddr_t base, uint64_t length)
+static void __init map_loader_range(paddr_t base, uint64_t length)
 {
     paddr_t end = ALIGN_UP(base + length, PAGE_SIZE);
 
@@ -78,7 +85,7 @@ static void map_loader_range(paddr_t base, uint64_t length)
     }
 }
 
-static uint64_t *must_create_table(void)
+static uint64_t *__init must_create_table(void)
 {
     uint64_t *table = page_table_create();
 
@@ -87,7 +94,7 @@ static uint64_t *must_create_table(void)
     return table;
 }
 
-void mmu_init(void)
+void __init mmu_init(void)
 {
     const struct memory_range *ranges;
     size_t count = early_memory_ram(&ranges);

@@ -6,6 +6,7 @@
 
 #include "arch/io.h"
 #include "arch/x86_64/vectors.h"
+#include "kernel/init.h"
 
 #define PIC1_COMMAND 0x20
 #define PIC1_DATA    0x21
@@ -18,7 +19,7 @@
 #define ICW4_8086       0x01
 #define MASK_ALL        0xFF
 
-void pic_disable(void)
+void __init pic_disable(void)
 {
     port_write8(PIC1_COMMAND, ICW1_INIT_ICW4);
     port_write8(PIC2_COMMAND, ICW1_INIT_ICW4);

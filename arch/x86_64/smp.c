@@ -97,7 +97,7 @@ __no_stack_protector void ap_main(struct ap_slot *slot)
 
 /* ---- on the BSP ---------------------------------------------------------------------------- */
 
-void trampoline_reserve(void)
+void __init trampoline_reserve(void)
 {
     trampoline_page = early_page_alloc_phys(1, EARLY_LOW_LIMIT);
 }
@@ -235,7 +235,7 @@ static void start_all(void)
     give_up_missing();
 }
 
-void smp_start(void)
+void __init smp_start(void)
 {
     if (cpu_possible_count() == 1)
         return;
@@ -257,7 +257,7 @@ void smp_start(void)
              clock_sync_is_common() ? "" : ", their time stamp counters differ");
 }
 
-static int smp_init(void)
+static int __init smp_init(void)
 {
     smp_start();
     return 0;

@@ -12,6 +12,7 @@
 #include "kernel/boot/boot_info.h"
 #include "kernel/boot/multiboot2.h"
 #include "kernel/boot/pvh.h"
+#include "kernel/init.h"
 #include "kernel/main.h"
 #include "kernel/panic.h"
 
@@ -28,7 +29,7 @@ const struct boot_info *boot_info(void)
 }
 
 /* What the tables of boot.S reach. Both protocols keep their data below 4 GiB. */
-static void *map_early(void *context, paddr_t base, size_t size)
+static void *__init map_early(void *context, paddr_t base, size_t size)
 {
     (void)context;
     if (base >= EARLY_MAP_SIZE || size > EARLY_MAP_SIZE - base)
@@ -36,7 +37,7 @@ static void *map_early(void *context, paddr_t base, size_t size)
     return phys_to_virt(base);
 }
 
-static int parse_boot_info(uint32_t protocol, paddr_t info)
+static int __init parse_boot_info(uint32_t protocol, paddr_t info)
 {
     if (protocol == BOOT_BY_PVH)
         return pvh_parse(map_early, NULL, info, &boot);
@@ -47,7 +48,7 @@ static int parse_boot_info(uint32_t protocol, paddr_t info)
  * The canary cannot change in a function that checks it; this one never returns. Until the
  * scheduler gives every task its own it is what the CPU's sources give, or the cycle counter.
  */
-static uintptr_t first_canary(uint64_t cycles)
+static uintptr_t __init first_canary(uint64_t cycles)
 {
     uint64_t seed;
 
@@ -56,7 +57,7 @@ static uintptr_t first_canary(uint64_t cycles)
     return seed & ~0xFFULL; /* a zero byte stops what copies strings */
 }
 
-__no_stack_protector void x86_64_start(uint32_t protocol, paddr_t info, uint64_t cycles)
+__no_stack_protector void __init x86_64_start(uint32_t protocol, paddr_t info, uint64_t cycles)
 {
     cpu_features_detect();
     cpu_control_init();

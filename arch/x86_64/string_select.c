@@ -42,7 +42,7 @@ static uint64_t measure(enum string_variant variant, uint8_t *to, const uint8_t 
     return best;
 }
 
-static int string_select_init(void)
+static int __init string_select_init(void)
 {
     enum string_variant best = STRING_LOOP;
     uint64_t best_cycles = UINT64_MAX;

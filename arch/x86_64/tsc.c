@@ -10,6 +10,7 @@
 #include "arch/x86_64/clock_internal.h"
 #include "arch/x86_64/cpu_features.h"
 #include "arch/x86_64/instructions.h"
+#include "kernel/init.h"
 #include "lib/compiler.h"
 
 #define ROUND_COUNT    3
@@ -102,7 +103,7 @@ uint64_t tsc_calibrate(struct clock_reference *reference)
 }
 
 /* SDM vol. 2A, CPUID leaf 15H; leaf 40000010H is VMware's, which KVM and others took over. */
-uint64_t tsc_hz_from_cpuid(void)
+uint64_t __init tsc_hz_from_cpuid(void)
 {
     if (cpu_features.has_hypervisor && cpu_features.hypervisor_max_leaf >= 0x40000010) {
         uint64_t khz = cpuid_read(0x40000010, 0).eax;

@@ -262,7 +262,7 @@ static void scan_segment(uint16_t segment, uint8_t first_bus, uint8_t last_bus)
     }
 }
 
-static int pci_init(void)
+static int __init pci_init(void)
 {
     int error = pci_config_init();
 
@@ -312,7 +312,7 @@ static bool probe_function(struct pci_device *device, void *arg __maybe_unused)
     return true;
 }
 
-static int pci_probe_drivers(void)
+static int __init pci_probe_drivers(void)
 {
     pci_for_each(probe_function, NULL);
     return 0;

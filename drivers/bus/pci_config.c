@@ -9,6 +9,7 @@
 
 #include "acpi/acpi.h"
 #include "arch/io.h"
+#include "kernel/init.h"
 #include "kernel/log.h"
 #include "kernel/sync/spinlock.h"
 #include "lib/errno.h"
@@ -62,7 +63,7 @@ static bool probe_ports(void)
     return found;
 }
 
-int pci_config_init(void)
+int __init pci_config_init(void)
 {
     const struct acpi_mcfg *mcfg = acpi_mcfg();
 

@@ -5,6 +5,7 @@
  */
 #include "drivers/char/font.h"
 
+#include "kernel/init.h"
 #include "lib/compiler.h"
 #include "lib/ctype.h"
 
@@ -157,7 +158,7 @@ static struct point point_at(const char *text)
     return (struct point){ hex_digit_value(text[0]), hex_digit_value(text[1]) };
 }
 
-static void draw_strokes(uint8_t *glyph, const char *text)
+static void __init draw_strokes(uint8_t *glyph, const char *text)
 {
     bool is_down = false;
     struct point last = { 0, 0 };
@@ -176,7 +177,7 @@ static void draw_strokes(uint8_t *glyph, const char *text)
     }
 }
 
-void font_init(void)
+void __init font_init(void)
 {
     for (size_t i = 0; i < ARRAY_SIZE(strokes); i++)
         draw_strokes(glyphs[i], strokes[i]);

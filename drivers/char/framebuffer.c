@@ -180,7 +180,7 @@ static void clear(void)
         drawn[i] = blank;
 }
 
-static int framebuffer_init(void)
+static int __init framebuffer_init(void)
 {
     fb = &boot_info()->framebuffer;
     if (fb->is_refused)

@@ -8,6 +8,7 @@
 #include "acpi/acpi.h"
 #include "arch/clock.h"
 #include "arch/io.h"
+#include "kernel/init.h"
 #include "kernel/log.h"
 #include "kernel/power/power.h"
 #include "lib/errno.h"
@@ -92,7 +93,7 @@ static bool may_be_present(void)
     return port_read8(PORT_COMMAND) != STATUS_ABSENT;
 }
 
-int i8042_init_keyboard(void)
+int __init i8042_init_keyboard(void)
 {
     uint8_t answer;
 

@@ -65,7 +65,7 @@ static bool keyboard_isr(void *context)
     return count > 0;
 }
 
-static int keyboard_init(void)
+static int __init keyboard_init(void)
 {
     struct irq *irq;
 

@@ -98,7 +98,7 @@ static bool is_needed(void)
     return clock_wall_ns_at_boot() != 0 && strcmp(clock_source_name(), "kvmclock") != 0;
 }
 
-static int rtc_second_init(void)
+static int __init rtc_second_init(void)
 {
     struct irq *irq;
 

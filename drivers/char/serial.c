@@ -300,7 +300,7 @@ static void set_up_line(void)
     uart_write(UART_MODEM_CONTROL, MODEM_DTR_RTS_OUT2);
 }
 
-static int serial_init(void)
+static int __init serial_init(void)
 {
     ring_init(&output, output_bytes, sizeof(output_bytes));
     if (!probe()) {
@@ -314,7 +314,7 @@ static int serial_init(void)
 }
 INIT_HOOK(serial_init, INIT_CONSOLE);
 
-static int serial_interrupt_init(void)
+static int __init serial_interrupt_init(void)
 {
     struct irq *irq;
 

@@ -98,7 +98,7 @@ static bool remembers(volatile uint16_t *cell)
     return is_there;
 }
 
-static int vga_init(void)
+static int __init vga_init(void)
 {
     const struct acpi_fadt *fadt = acpi_fadt();
 

@@ -275,7 +275,7 @@ static bool is_on_command_line(paddr_t base)
     return false;
 }
 
-static int virtio_mmio_probe(void)
+static int __init virtio_mmio_probe(void)
 {
     const struct acpi_mmio_device *devices = NULL;
     size_t count = acpi_virtio_mmio(&devices);

@@ -4,11 +4,12 @@
  */
 #include "kernel/boot/boot_info_fill.h"
 
+#include "kernel/init.h"
 #include "lib/string.h"
 
 #define FRAMEBUFFER_SIDE_MAX 16384
 
-void boot_info_init(struct boot_info *boot, const char *protocol)
+void __init boot_info_init(struct boot_info *boot, const char *protocol)
 {
     static char no_cmdline[1]; /* parameters_parse() may write the end of an empty line */
 
@@ -18,13 +19,14 @@ void boot_info_init(struct boot_info *boot, const char *protocol)
     boot->cmdline = no_cmdline;
 }
 
-static enum boot_memory_type memory_type(uint32_t type)
+static enum boot_memory_type __init memory_type(uint32_t type)
 {
     return type >= BOOT_MEMORY_USABLE && type <= BOOT_MEMORY_BAD ? (enum boot_memory_type)type
                                                                  : BOOT_MEMORY_RESERVED;
 }
 
-void boot_info_add_memory(struct boot_info *boot, uint64_t base, uint64_t length, uint32_t type)
+void __init boot_info_add_memory(struct boot_info *boot, uint64_t base, uint64_t length,
+                                 uint32_t type)
 {
     if (length == 0 || length > UINT64_MAX - base || boot->memory_count == BOOT_MEMORY_RANGES_MAX) {
         boot->memory_dropped++;
@@ -34,12 +36,12 @@ void boot_info_add_memory(struct boot_info *boot, uint64_t base, uint64_t length
         (struct boot_memory_range){ .base = base, .length = length, .type = memory_type(type) };
 }
 
-static bool is_colour_sane(uint8_t shift, uint8_t bits, uint8_t bits_per_pixel)
+static bool __init is_colour_sane(uint8_t shift, uint8_t bits, uint8_t bits_per_pixel)
 {
     return bits >= 1 && bits <= 16 && shift + bits <= bits_per_pixel;
 }
 
-bool boot_framebuffer_is_sane(const struct boot_framebuffer *fb)
+bool __init boot_framebuffer_is_sane(const struct boot_framebuffer *fb)
 {
     uint8_t depth = fb->bits_per_pixel;
 

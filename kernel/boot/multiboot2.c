@@ -4,6 +4,7 @@
 #include "kernel/boot/multiboot2.h"
 
 #include "kernel/boot/boot_info_fill.h"
+#include "kernel/init.h"
 #include "lib/byteorder.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -35,14 +36,14 @@ struct tag {
 };
 
 /* The string behind @offset, NULL when it has no end within the tag. */
-static char *tag_string(const struct tag *tag, size_t offset)
+static char *__init tag_string(const struct tag *tag, size_t offset)
 {
     if (tag->size <= offset || !memchr(tag->bytes + offset, '\0', tag->size - offset))
         return NULL;
     return (char *)tag->bytes + offset;
 }
 
-static void parse_memory_map(const struct tag *tag, struct boot_info *boot)
+static void __init parse_memory_map(const struct tag *tag, struct boot_info *boot)
 {
     if (tag->size < MMAP_HEADER)
         return;
@@ -55,7 +56,7 @@ static void parse_memory_map(const struct tag *tag, struct boot_info *boot)
     }
 }
 
-static void parse_module(const struct tag *tag, struct boot_info *boot)
+static void __init parse_module(const struct tag *tag, struct boot_info *boot)
 {
     if (tag->size < MODULE_MIN || boot->initrd_length)
         return;
@@ -67,7 +68,7 @@ static void parse_module(const struct tag *tag, struct boot_info *boot)
     }
 }
 
-static void parse_framebuffer(const struct tag *tag, struct boot_info *boot)
+static void __init parse_framebuffer(const struct tag *tag, struct boot_info *boot)
 {
     const uint8_t *bytes = tag->bytes;
 
@@ -93,7 +94,7 @@ static void parse_framebuffer(const struct tag *tag, struct boot_info *boot)
     boot->framebuffer = framebuffer;
 }
 
-static void parse_tag(const struct tag *tag, struct boot_info *boot)
+static void __init parse_tag(const struct tag *tag, struct boot_info *boot)
 {
     char *text;
 
@@ -128,7 +129,7 @@ static void parse_tag(const struct tag *tag, struct boot_info *boot)
     }
 }
 
-int multiboot2_parse(void *info, size_t size, paddr_t base, struct boot_info *boot)
+int __init multiboot2_parse(void *info, size_t size, paddr_t base, struct boot_info *boot)
 {
     uint8_t *bytes = info;
 

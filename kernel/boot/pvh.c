@@ -5,6 +5,7 @@
 #include "kernel/boot/pvh.h"
 
 #include "kernel/boot/boot_info_fill.h"
+#include "kernel/init.h"
 #include "lib/byteorder.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -22,7 +23,7 @@ struct reader {
     void *context;
 };
 
-static void *map_bytes(const struct reader *reader, paddr_t base, size_t size)
+static void *__init map_bytes(const struct reader *reader, paddr_t base, size_t size)
 {
     if (base == 0 || size > UINT64_MAX - base)
         return NULL;
@@ -30,7 +31,7 @@ static void *map_bytes(const struct reader *reader, paddr_t base, size_t size)
 }
 
 /* The protocol does not tell the length: look for the end in steps that stay within 256 bytes. */
-static void parse_cmdline(const struct reader *reader, paddr_t base, struct boot_info *boot)
+static void __init parse_cmdline(const struct reader *reader, paddr_t base, struct boot_info *boot)
 {
     uint64_t length = 0;
 
@@ -54,8 +55,8 @@ static void parse_cmdline(const struct reader *reader, paddr_t base, struct boot
     }
 }
 
-static void parse_memory_map(const struct reader *reader, paddr_t base, uint32_t count,
-                             struct boot_info *boot)
+static void __init parse_memory_map(const struct reader *reader, paddr_t base, uint32_t count,
+                                    struct boot_info *boot)
 {
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *entry =
@@ -68,7 +69,8 @@ static void parse_memory_map(const struct reader *reader, paddr_t base, uint32_t
     }
 }
 
-static void parse_first_module(const struct reader *reader, paddr_t base, struct boot_info *boot)
+static void __init parse_first_module(const struct reader *reader, paddr_t base,
+                                      struct boot_info *boot)
 {
     const uint8_t *entry = map_bytes(reader, base, MODULE_ENTRY_SIZE);
 
@@ -82,7 +84,7 @@ static void parse_first_module(const struct reader *reader, paddr_t base, struct
     }
 }
 
-int pvh_parse(pvh_map_memory *map, void *context, paddr_t start_info, struct boot_info *boot)
+int __init pvh_parse(pvh_map_memory *map, void *context, paddr_t start_info, struct boot_info *boot)
 {
     struct reader reader = { map, context };
 

@@ -163,7 +163,7 @@ uint32_t random_below(uint32_t bound)
     }
 }
 
-static int random_init(void)
+static int __init random_init(void)
 {
     reseed_if_due();
     log_info("random", "seeded with %llu bits of entropy",
@@ -173,7 +173,7 @@ static int random_init(void)
 INIT_HOOK(random_init, INIT_CORE);
 
 /* After the drivers: by now a virtio-rng has had its chance. */
-static int random_check(void)
+static int __init random_check(void)
 {
     if (random_entropy_bits() < ENOUGH_BITS)
         log_warning("random",

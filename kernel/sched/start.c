@@ -45,7 +45,7 @@ uintptr_t task_random_canary(void)
     return (z ^ z >> 31) & ~(uintptr_t)0xff;
 }
 
-void sched_early_init(void)
+void __init sched_early_init(void)
 {
     size_t stack_size; /* larger than a task's: backtraces look at the upper part */
 
@@ -59,7 +59,7 @@ void sched_early_init(void)
 }
 
 /* INIT_ARCH: from here on locks know whom they belong to. */
-static int sched_early_hook(void)
+static int __init sched_early_hook(void)
 {
     sched_early_init();
     return 0;
@@ -73,7 +73,7 @@ int sched_idle_entry(void *arg)
     return 0;
 }
 
-int sched_init(void)
+int __init sched_init(void)
 {
     unsigned int cpu = cpu_current();
     struct run_queue *queue = per_cpu_ptr(run_queue, cpu);
@@ -95,7 +95,7 @@ int sched_init(void)
     return softirq_start_cpu(cpu);
 }
 
-static int sched_start_hook(void)
+static int __init sched_start_hook(void)
 {
     int error = sched_init();
 
@@ -108,7 +108,7 @@ INIT_HOOK(sched_start_hook, INIT_SCHED);
 
 /* The first level at which every CPU is online. The one that booted has its task already; the boot
  * task itself may have been stolen by any. */
-static int sched_cpu_tasks_hook(void)
+static int __init sched_cpu_tasks_hook(void)
 {
     unsigned int cpu;
     int result = 0;

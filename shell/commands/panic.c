@@ -4,6 +4,7 @@
 #include "kernel/panic.h"
 #include "arch/cpu.h"
 #include "arch/irq.h"
+#include "kernel/init.h"
 #include "kernel/irq/ipi.h"
 #include "kernel/sched/preempt.h"
 #include "kernel/sync/spinlock.h"
@@ -134,17 +135,40 @@ static void panic_stuck(void)
         cpu_relax();
 }
 
+static int __init needed_by_the_boot(void)
+{
+    return 0;
+}
+INIT_HOOK(needed_by_the_boot, INIT_APP);
+
+/* Runs code that was given back after the boot. */
+static void panic_boot(void)
+{
+    const struct init_hook *volatile hook = &needed_by_the_boot_hook;
+
+    hook->run();
+    compiler_barrier(); /* no jump in place of the call */
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } ways[] = {
-    { "direct", panic_direct },         { "pagefault", panic_pagefault },
-    { "divzero", panic_divzero },       { "ud", panic_ud },
-    { "stack", panic_stack },           { "null", panic_null },
-    { "nullread", panic_nullread },     { "writecode", panic_writecode },
-    { "execdata", panic_execdata },     { "smash", panic_smash },
-    { "everywhere", panic_everywhere }, { "again", panic_again },
-    { "deadlock", panic_deadlock },     { "stuck", panic_stuck },
+    { "direct", panic_direct },
+    { "pagefault", panic_pagefault },
+    { "divzero", panic_divzero },
+    { "ud", panic_ud },
+    { "stack", panic_stack },
+    { "null", panic_null },
+    { "nullread", panic_nullread },
+    { "writecode", panic_writecode },
+    { "execdata", panic_execdata },
+    { "smash", panic_smash },
+    { "everywhere", panic_everywhere },
+    { "again", panic_again },
+    { "deadlock", panic_deadlock },
+    { "stuck", panic_stuck },
+    { "boot", panic_boot },
 };
 
 static int panic_command(struct shell *shell, int argc, char **argv)
@@ -165,7 +189,8 @@ static int panic_command(struct shell *shell, int argc, char **argv)
 }
 SHELL_COMMAND(panic,
               "panic [direct|pagefault|divzero|ud|stack|null|nullread|writecode|execdata|smash|"
-              "everywhere|again|deadlock|stuck]",
+              "everywhere|again|deadlock|stuck|boot]",
               "break the kernel, to see what it says\n"
-              "stuck: a CPU spins with interrupts off until the watchdog finds it.",
+              "stuck: a CPU spins with interrupts off until the watchdog finds it.\n"
+              "boot: code is called that only the boot had.",
               panic_command, CMD_NORMAL);

@@ -143,7 +143,7 @@ static int httpd_parameter(const char *value)
 PARAMETER(httpd, "httpd", "PORT[,ROOT]", "serve this machine's state, and files, by HTTP",
           httpd_parameter);
 
-static int httpd_boot(void)
+static int __init httpd_boot(void)
 {
     struct httpd *server;
 

@@ -8,9 +8,10 @@
 #include "kernel/time/clock.h"
 #include "lib/errno.h"
 #include "mm/kmalloc.h"
+#include "mm/owner.h"
 #include "mm/page.h"
-#include "mm/reclaim.h"
 #include "mm/vm.h"
+#include "tests/boot/boot_cache.h"
 #include "tests/boot_test.h"
 
 #define PATIENCE (30 * NS_PER_S) /* a hang, not a speed, is what this detects */
@@ -192,33 +193,19 @@ static void *take_everything(void)
 #define EXHAUST_MAX                                                                                \
     (1UL << 17) /* pages: 512 MiB; debug builds fill what is freed, which takes time */
 
-/* A cache that gives way: pages that nobody needs, kept by a shrinker of this test's own. */
-static void *kept[64];
-static size_t kept_count; /* atomic */
-
-static size_t give_up_kept(size_t pages)
+/* Free, or come to describe other pages, which they do until the end. */
+static size_t free_or_describing(void)
 {
-    size_t count = __atomic_exchange_n(&kept_count, 0, __ATOMIC_ACQUIRE);
+    struct page_statistics statistics;
 
-    (void)pages;
-    for (size_t i = 0; i < count; i++)
-        page_free(kept[i]);
-    return count;
-}
-MEMORY_SHRINKER(boot_test, "boot test", give_up_kept);
-
-static void keep_pages(void)
-{
-    size_t count = 0;
-
-    while (count < ARRAY_SIZE(kept) && (kept[count] = page_alloc(1, 0, "boot test")) != NULL)
-        count++;
-    __atomic_store_n(&kept_count, count, __ATOMIC_RELEASE);
+    page_statistics(&statistics);
+    return statistics.free_pages + owner_total(owner_number("page descriptions"));
 }
 
 BOOT_TEST(mm, out_of_memory_is_an_error)
 {
-    struct page_statistics before, statistics;
+    struct page_statistics before;
+    size_t free_before = free_or_describing();
     bool page_failed, heap_failed, range_failed;
     void **chain;
 
@@ -226,13 +213,12 @@ BOOT_TEST(mm, out_of_memory_is_an_error)
     EXPECT(!page_alloc(before.total_pages + 1, 0, "boot test"));
     EXPECT(!kmalloc(before.total_pages * PAGE_SIZE));
     EXPECT(!vm_alloc(before.total_pages * PAGE_SIZE, MMU_READ | MMU_WRITE, "boot test"));
-    page_statistics(&statistics);
-    EXPECT(statistics.free_pages + 256 >= before.free_pages);
+    EXPECT(free_or_describing() + 256 >= free_before);
     if (before.free_pages > EXHAUST_MAX) {
         log_info("mm", "too much memory to exhaust in a boot test");
         return;
     }
-    keep_pages();
+    boot_cache_fill();
     chain = take_everything();
     page_failed = !page_alloc(1, 0, "boot test");
     heap_failed = !kmalloc(100000);
@@ -244,9 +230,8 @@ BOOT_TEST(mm, out_of_memory_is_an_error)
         page_free(run);
     }
     EXPECT(page_failed && heap_failed && range_failed);
-    EXPECT_EQ(kept_count, 0);
-    page_statistics(&statistics);
-    EXPECT(statistics.free_pages + 256 >= before.free_pages); /* others go on meanwhile */
+    EXPECT_EQ(boot_cache_count(), 0);
+    EXPECT(free_or_describing() + 256 >= free_before); /* others go on meanwhile */
     chain = page_alloc(128, PAGE_ZERO, "boot test");
     EXPECT(chain);
     page_free(chain);

@@ -3,6 +3,8 @@ import re
 
 import pytest
 
+from nos import build
+
 MIB = 1 << 20
 
 
@@ -29,8 +31,25 @@ def test_6_gib_are_used(boot, machine):
     guest.poweroff()
 
 
-def test_at_most_6_mib_at_the_prompt(boot):
+@pytest.mark.parametrize("memory,limit", [("8", 2), ("512", 2), ("6G", 4)])
+def test_memory_at_the_prompt(boot, memory, limit):
     """Everything that is not free for use, the kernel's image and its page tables included."""
-    guest = boot(memory="64", cpus=1, config="gcc-release")
+    guest = boot(memory=memory, cpus=1, config="gcc-release")
     total, used = usage(guest)
-    assert used + (64 * MIB - total) <= 6 * MIB, f"{used >> 10} of {total >> 10} KiB are in use"
+    assert used <= limit * MIB, f"{used >> 10} of {total >> 10} KiB are in use"
+    guest.poweroff()
+
+
+def test_what_only_the_boot_needed_is_gone(boot):
+    """The CPU finds nothing at those addresses any more, and what follows them is there."""
+    guest = boot(cpus=2)
+    symbols = build.symbol_addresses()
+    starts = [name for name in symbols if re.fullmatch("kernel_init_[a-z]+_start", name)]
+    assert len(starts) == 4
+    for name in starts:
+        start, end = symbols[name], symbols[name.replace("_start", "_end")]
+        assert start < end, name
+        for page in (start, (start + end) // 2, end - 4096):
+            assert "Cannot access" in guest.qmp.monitor(f"x /1xb {page:#x}"), f"{name}: {page:#x}"
+        assert "Cannot access" not in guest.qmp.monitor(f"x /1xb {end:#x}"), f"{name}: {end:#x}"
+    guest.poweroff()

@@ -22,13 +22,14 @@ WAYS = {
     "everywhere": r"every CPU at once",
     "deadlock": r"deadlock|panic command",
     "stuck": r"CPU \d+.*(stuck|lockup)",
+    "boot": r"page fault: execute of address 0x[0-9a-f]+, which was given back after the boot",
 }
 # a function that must be in the backtrace of the CPU that went wrong
 CULPRITS = {"direct": "panic_direct", "pagefault": "panic_pagefault", "divzero": "panic_divzero",
             "ud": "panic_ud", "stack": "recurse", "null": "panic_null",
             "nullread": "panic_nullread", "writecode": "panic_writecode", "smash": "panic_smash",
             "everywhere": "panic_here", "deadlock": "panic_deadlock",
-            "stuck": "panic_stuck"}
+            "stuck": "panic_stuck", "boot": "panic_boot"}
 EXIT_PANIC = 37  # (EMULATOR_EXIT_PANIC << 1) | 1
 EXIT_PASSED = 33
 
