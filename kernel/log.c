@@ -1,12 +1,13 @@
 /*
  * The kernel log.
  *
- * Two rings: records of fixed size, numbered from 0 for ever, and the bytes of their text. A
+ * Two rings (log_ring.h): records of fixed size, numbered from 0 for ever, and the bytes of their
+ * text. They grow when they are half full, in a softirq, up to 512 KiB of text. A
  * writer reserves a record and its bytes by one atomic addition each and so never waits for
  * anybody: it may be an NMI that hit another writer. A record's state says which number it carries
  * and whether it is whole; a reader copies it out and then looks again whether it was overwritten
  * under its hands. Interrupts are off while a record is filled, so that it takes microseconds:
- * nobody writes 512 KiB meanwhile.
+ * nobody goes round the whole ring meanwhile.
  *
  * Consoles are fed by whichever writer gets hold of the `flushing` flag. One that does not leaves
  * its line to the holder, who looks again after letting go. So nobody waits here either.
@@ -16,6 +17,8 @@
 #include "arch/clock.h"
 #include "arch/cpu.h"
 #include "arch/irq.h"
+#include "kernel/init.h"
+#include "kernel/log_ring.h"
 #include "kernel/parameter.h"
 #include "kernel/sched/preempt.h"
 #include "lib/atomic.h"
@@ -23,10 +26,12 @@
 #include "lib/errno.h"
 #include "lib/printf.h"
 #include "lib/string.h"
+#include "mm/page.h"
 
-#define RECORD_COUNT 4096         /* a power of two */
-#define TEXT_SIZE    (512 * 1024) /* a power of two */
-#define PREFIX_MAX   40           /* "[12345678.123456 255] WARNING " */
+/* At most; the rings begin with 1/32 of them. */
+#define RECORD_COUNT 4096
+#define TEXT_SIZE    (512 * 1024)
+#define PREFIX_MAX   40 /* "[12345678.123456 255] WARNING " */
 #define TEXT_MAX     (LOG_LINE_MAX - PREFIX_MAX)
 
 struct record {
@@ -41,10 +46,15 @@ struct record {
 #define STATE_WRITING(number) (2 * (number) + 1)
 #define STATE_WHOLE(number)   (2 * (number) + 2)
 
-static struct record records[RECORD_COUNT];
-static char text_ring[TEXT_SIZE];
-static atomic_u64 next_number;
-static atomic_u64 next_position;
+BUILD_ASSERT(sizeof(struct record) == 32, "a whole number of them is a page");
+
+static __init_bss struct record boot_records[RECORD_COUNT];
+static __init_bss char boot_text[TEXT_SIZE];
+/* scripts/init_references.awk knows these two by name: they leave the memory of the boot. */
+static struct log_ring log_records = LOG_RING_INIT(7, 1, boot_records);
+static struct log_ring log_text = LOG_RING_INIT(12, 4, boot_text);
+static void (*grow_soon)(void); /* set once */
+static atomic_bool growing;     /* held by who makes the rings larger */
 
 static struct log_console *consoles;  /* atomic; entries are only ever added, at the front */
 static atomic_bool flushing;          /* held by who feeds the consoles */
@@ -55,13 +65,25 @@ static enum log_level shown_level = LOG_INFO; /* const after the parameters */
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
-static void copy_to_ring(uint64_t position, const char *text, size_t length)
+static struct record *record_at(struct log_place number)
 {
-    size_t start = position % TEXT_SIZE;
-    size_t first = MIN_T(size_t, length, TEXT_SIZE - start);
+    size_t left;
 
-    memcpy(text_ring + start, text, first);
-    memcpy(text_ring, text + first, length - first);
+    return log_ring_at(&log_records, number, &left);
+}
+
+static void copy_to_ring(struct log_place place, const char *text, size_t length)
+{
+    while (length) {
+        size_t left;
+        char *to = log_ring_at(&log_text, place, &left);
+        size_t part = MIN(left, length);
+
+        memcpy(to, text, part);
+        text += part;
+        length -= part;
+        place.position += part;
+    }
 }
 
 /*
@@ -92,19 +114,19 @@ static void publish(struct record *record, uint64_t number)
 static void append_record(enum log_level level, const char *text, size_t length)
 {
     irqflags_t flags = irq_save();
-    uint64_t number = atomic_fetch_add_relaxed(&next_number, 1);
-    uint64_t position = atomic_fetch_add_relaxed(&next_position, length);
-    struct record *record = &records[number % RECORD_COUNT];
+    struct log_place number = log_ring_take(&log_records, 1);
+    struct log_place place = log_ring_take(&log_text, length);
+    struct record *record = record_at(number);
 
-    if (claim(record, number)) {
+    if (claim(record, number.position)) {
         atomic_fence_release(); /* pairs with the acquire fence in copy_record() */
         record->time_ns = clock_read_ns();
-        record->position = position;
+        record->position = place.position;
         record->length = (uint16_t)length;
         record->cpu = (uint16_t)cpu_current();
         record->level = (uint16_t)level;
-        copy_to_ring(position, text, length);
-        publish(record, number);
+        copy_to_ring(place, text, length);
+        publish(record, number.position);
     }
     irq_restore(flags);
 }
@@ -116,6 +138,51 @@ static void replace_control_bytes(char *text, size_t length)
         if (!is_print(text[i]))
             text[i] = '?';
     }
+}
+
+/*
+ * Memory.
+ */
+
+static void *allocate_page(void)
+{
+    return page_alloc(1, PAGE_ZERO, "log");
+}
+
+static const struct log_ring_source page_source = { allocate_page, page_free };
+
+static bool wants_more(void)
+{
+    return log_ring_wants_more(&log_records) || log_ring_wants_more(&log_text);
+}
+
+void log_grow(void)
+{
+    if (atomic_exchange(&growing, true))
+        return;
+    if (log_ring_wants_more(&log_records))
+        (void)log_ring_grow(&log_records, &page_source);
+    if (log_ring_wants_more(&log_text))
+        (void)log_ring_grow(&log_text, &page_source);
+    atomic_store(&growing, false);
+}
+
+int __init log_settle(void (*how_to_grow_soon)(void))
+{
+    if (!log_ring_settle(&log_records, &page_source) || !log_ring_settle(&log_text, &page_source))
+        return -ENOMEM;
+    store_release(&grow_soon, how_to_grow_soon);
+    return 0;
+}
+
+/* An NMI leaves it to the next line. */
+static void ask_for_memory(void)
+{
+    void (*ask)(void) = load_acquire(&grow_soon);
+
+    if (ask && wants_more() && cpu_preempt_count() < PREEMPT_NMI &&
+        !atomic_load_relaxed(&panicking))
+        ask();
 }
 
 static void flush(void);
@@ -132,6 +199,7 @@ void log_write_va(enum log_level level, const char *module, const char *format, 
     replace_control_bytes(text, length);
 
     append_record(level, text, length);
+    ask_for_memory();
     flush();
 }
 
@@ -148,32 +216,39 @@ void log_write(enum log_level level, const char *module, const char *format, ...
 
 static void copy_from_ring(uint64_t position, char *text, size_t length)
 {
-    size_t start = position % TEXT_SIZE;
-    size_t first = MIN_T(size_t, length, TEXT_SIZE - start);
+    struct log_place place = { position, log_ring_end(&log_text).level };
 
-    memcpy(text, text_ring + start, first);
-    memcpy(text + first, text_ring, length - first);
+    while (length) {
+        size_t left;
+        const char *from = log_ring_at(&log_text, place, &left);
+        size_t part = MIN(left, length);
+
+        memcpy(text, from, part);
+        text += part;
+        length -= part;
+        place.position += part;
+    }
 }
 
-/* Return: whether record @number was there, whole and untouched while it was copied. */
-static bool copy_record(uint64_t number, struct record *copy, char text[TEXT_MAX])
+/* Return: whether the record of that number was there, whole and untouched while it was copied. */
+static bool copy_record(struct log_place number, struct record *copy, char text[TEXT_MAX])
 {
-    struct record *record = &records[number % RECORD_COUNT];
+    struct record *record = record_at(number);
 
-    if (load_acquire(&record->state) != STATE_WHOLE(number))
+    if (load_acquire(&record->state) != STATE_WHOLE(number.position))
         return false;
     *copy = *record;
     copy->length = MIN_T(uint16_t, copy->length, TEXT_MAX - 1);
     copy_from_ring(copy->position, text, copy->length);
     text[copy->length] = '\0';
     atomic_fence_acquire(); /* pairs with the release fence in append_record() */
-    return READ_ONCE(record->state) == STATE_WHOLE(number) &&
-           atomic_load_relaxed(&next_position) - copy->position <= TEXT_SIZE;
+    return READ_ONCE(record->state) == STATE_WHOLE(number.position) &&
+           copy->position >= log_ring_first(&log_text, log_ring_end(&log_text));
 }
 
-static bool is_being_written(uint64_t number)
+static bool is_being_written(struct log_place number)
 {
-    return READ_ONCE(records[number % RECORD_COUNT].state) <= STATE_WRITING(number);
+    return READ_ONCE(record_at(number)->state) <= STATE_WRITING(number.position);
 }
 
 /*
@@ -182,16 +257,17 @@ static bool is_being_written(uint64_t number)
  */
 static bool next_record(uint64_t *cursor, struct record *record, char text[TEXT_MAX])
 {
-    uint64_t end = atomic_load_acquire(&next_number);
+    struct log_place end = log_ring_end(&log_records);
 
-    if (end > RECORD_COUNT && *cursor < end - RECORD_COUNT)
-        *cursor = end - RECORD_COUNT;
-    while (*cursor < end) {
-        if (copy_record(*cursor, record, text)) {
+    *cursor = MAX(*cursor, log_ring_first(&log_records, end));
+    while (*cursor < end.position) {
+        struct log_place number = { *cursor, end.level };
+
+        if (copy_record(number, record, text)) {
             ++*cursor;
             return true;
         }
-        if (is_being_written(*cursor) && !atomic_load_relaxed(&panicking))
+        if (is_being_written(number) && !atomic_load_relaxed(&panicking))
             return false;
         ++*cursor;
     }
@@ -221,7 +297,7 @@ size_t log_read(uint64_t *cursor, char *buffer, size_t size)
 
 uint64_t log_tail(size_t lines)
 {
-    uint64_t end = atomic_load_acquire(&next_number);
+    uint64_t end = log_ring_end(&log_records).position;
 
     return end > lines ? end - lines : 0;
 }
@@ -230,7 +306,7 @@ uint64_t log_tail(size_t lines)
 
 static void skip_to_end(void)
 {
-    uint64_t end = atomic_load_acquire(&next_number);
+    uint64_t end = log_ring_end(&log_records).position;
 
     for (struct log_console *c = load_acquire(&consoles); c; c = c->next)
         c->cursor = end;
@@ -264,11 +340,11 @@ static void feed_all(bool panic_mode)
 /* Is there a line that a console has not shown and could? */
 static bool has_unshown_line(void)
 {
-    uint64_t end = atomic_load(&next_number);
+    struct log_place end = log_ring_end(&log_records);
 
     for (struct log_console *c = load_acquire(&consoles); c; c = c->next) {
         uint64_t cursor = READ_ONCE(c->cursor);
-        if (cursor < end && !is_being_written(cursor))
+        if (cursor < end.position && !is_being_written((struct log_place){ cursor, end.level }))
             return true;
     }
     return false;

@@ -1,5 +1,6 @@
 /*
- * The kernel log: a 512 KiB ring of lines with time, CPU and level, kept for `dmesg` and panic.
+ * The kernel log: a ring of lines with time, CPU and level, kept for `dmesg` and panic; up to 512
+ * KiB, for which it takes memory as it fills.
  *
  * Context of everything here: any, also interrupts off, NMI and before memory works. Lines longer
  * than LOG_LINE_MAX are cut. Lines go to the consoles too unless a shell session holds them.
@@ -72,3 +73,14 @@ uint64_t log_tail(size_t lines);
 
 /** log_panic_mode() - from now on no locks are taken and no hold counts; used by panic only. */
 void log_panic_mode(void);
+
+/**
+ * log_settle() - leave the memory that only the boot has
+ * @grow_soon: called for each line while there is not enough room, in any context but NMI; sees to
+ * it that log_grow() is called.
+ * Context: boot CPU, interrupts off, there are pages. Return: 0 or -ENOMEM.
+ */
+int __must_check log_settle(void (*grow_soon)(void));
+
+/** log_grow() - take more memory if the log is half full. Context: any that may allocate pages. */
+void log_grow(void);

@@ -3,7 +3,7 @@
 # marked __init (kernel/init.h) and the boot tests, which lie between the symbols kernel_init_*.
 #
 # Allowed are: the hooks (their functions run during the boot, their names are read later), the
-# registry of boot tests, kernel_main() itself, and everything that names the bounds. Constants that
+# registry of boot tests, the log (which moves out in time), kernel_main() itself, and everything that names the bounds. Constants that
 # are relative are the jump tables and fix-ups of such code itself. Of the per-CPU template only
 # addresses are used.
 
@@ -35,7 +35,7 @@ function symbol_at(a,    i, found) {
 substr($5, 1, 6) == ".init." || is_init($4) {
     target = $5
     source = symbol_at($1)
-    if (!is_init($1) && $1 >= "ffff800000000000" && source !~ /_hook$|^fault_fixup/ && source != "kernel_main") {
+    if (!is_init($1) && $1 >= "ffff800000000000" && source !~ /_hook$|^fault_fixup|^log_(records|text)$/ && source != "kernel_main") {
         printf "link: %s refers to %s%s, which is given back after the boot\n", source, target, \
             $7 == "" ? "" : " + " $7 > "/dev/stderr"
         failures++

@@ -15,6 +15,7 @@ enum softirq {
     SOFTIRQ_NET_RX,
     SOFTIRQ_NET_TX,
     SOFTIRQ_BLOCK,
+    SOFTIRQ_LOG,
     SOFTIRQ_TEST, /* boot tests */
     SOFTIRQ_COUNT
 };

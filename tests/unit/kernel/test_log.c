@@ -7,6 +7,7 @@
 
 #include "arch/clock.h"
 #include "kernel/log.c"
+#include "kernel/log_ring.c"
 
 static uint64_t now_ns;
 struct host_cpu host_cpu;
@@ -18,6 +19,22 @@ uint64_t clock_read_ns(void)
 
 void host_irq_enabled(void)
 {
+}
+
+static size_t pages_left; /* how many there are for the log */
+
+void *page_alloc(size_t count, unsigned int flags, const char *owner)
+{
+    (void)owner;
+    assert_int_equal(count, 1);
+    assert_int_equal(flags, PAGE_ZERO);
+    return pages_left > 0 && pages_left-- ? calloc(1, PAGE_SIZE) : NULL;
+}
+
+void page_free(void *page)
+{
+    pages_left++;
+    free(page);
 }
 
 static char shown[65536];
@@ -47,9 +64,16 @@ static struct log_console console = { .name = "test", .write = show, .write_pani
 static int set_up(void **state)
 {
     (void)state;
-    memset(records, 0, sizeof(records));
-    atomic_store(&next_number, 0);
-    atomic_store(&next_position, 0);
+    for (size_t i = 0; i < LOG_RING_PAGES_MAX; i++) {
+        free(log_records.pages[i]);
+        free(log_text.pages[i]);
+    }
+    pages_left = SIZE_MAX / 2;
+    /* As at power-on. */
+    memset(boot_records, 0, sizeof(boot_records));
+    log_records = (struct log_ring)LOG_RING_INIT(7, 1, boot_records);
+    log_text = (struct log_ring)LOG_RING_INIT(12, 4, boot_text);
+    grow_soon = NULL;
     atomic_store(&panicking, false);
     atomic_store(&flushing, false);
     atomic_store(&holds, 0);
@@ -206,7 +230,7 @@ static void test_a_line_in_the_making(void **state)
     (void)state;
 
     /* A writer that was stopped between reserving and finishing. */
-    uint64_t number = atomic_fetch_add(&next_number, 1);
+    uint64_t number = log_ring_take(&log_records, 1).position;
     log_info("two", "b");
     assert_int_equal(log_read(&cursor, line, sizeof(line)), 0);
     assert_int_equal(cursor, number);
@@ -231,14 +255,111 @@ static void test_a_writer_that_was_lapped_leaves_the_newer_line(void **state)
     (void)state;
     for (unsigned int i = 0; i <= RECORD_COUNT; i++)
         log_info("new", "%u", i);
-    atomic_store(&next_number, 0); /* the number of one that was stopped for a whole round */
+    uint64_t now = log_records.state;
+    log_records.state -= RECORD_COUNT + 1; /* as one that was stopped for a whole round has it */
     log_info("late", "line");
-    atomic_store(&next_number, RECORD_COUNT + 1);
+    log_records.state = now;
 
     char line[LOG_LINE_MAX];
     uint64_t cursor = RECORD_COUNT;
     assert_true(log_read(&cursor, line, sizeof(line)) > 0);
     assert_string_equal(line, "[    0.000000 0] new: 4096");
+}
+
+/* ---- growing ------------------------------------------------------------------------------- */
+
+/* The lines that there are: consecutive, with these numbers as their text. */
+static void expect_lines(int first, int end)
+{
+    uint64_t cursor = 0;
+    char expected[LOG_LINE_MAX];
+    char line[LOG_LINE_MAX];
+
+    for (int i = first; i < end; i++) {
+        snprintf(expected, sizeof(expected), "[    0.000000 0] grow: %0100d", i);
+        expect_next(&cursor, expected);
+    }
+    assert_int_equal(log_read(&cursor, line, sizeof(line)), 0);
+}
+
+static void write_numbers(int first, int end)
+{
+    for (int i = first; i < end; i++)
+        log_info("grow", "%0100d", i);
+}
+
+static void test_growing_loses_nothing(void **state)
+{
+    size_t pages = pages_left;
+
+    (void)state;
+    write_numbers(0, 50);
+    assert_int_equal(log_settle(log_grow), 0);
+    assert_int_equal(pages - pages_left, 1 + 4);
+    memset(boot_records, 0xFF, sizeof(boot_records));
+    memset(boot_text, 0xFF, sizeof(boot_text));
+    expect_lines(0, 50);
+    write_numbers(50, 4000);
+    expect_lines(0, 4000);
+    assert_int_equal(pages - pages_left, (1 + 4) * 32);
+    write_numbers(4000, 9000);
+    expect_lines(9000 - RECORD_COUNT, 9000);
+    assert_int_equal(pages - pages_left, (1 + 4) * 32);
+}
+
+static void test_much_before_settling(void **state)
+{
+    (void)state;
+    write_numbers(0, 7000);
+    assert_int_equal(log_settle(log_grow), 0);
+    expect_lines(7000 - RECORD_COUNT, 7000);
+    write_numbers(7000, 7100);
+    expect_lines(7100 - RECORD_COUNT, 7100);
+}
+
+/* Nobody could see to it in time: the current lap stays, and what follows has more room. */
+static void test_growing_late(void **state)
+{
+    (void)state;
+    assert_int_equal(log_settle(NULL), 0);
+    write_numbers(0, 300);
+    expect_lines(300 - 128, 300);
+    log_grow();
+    expect_lines(256, 300);
+    write_numbers(300, 400);
+    expect_lines(256, 400);
+    log_grow();
+    write_numbers(400, 600);
+    expect_lines(256, 600);
+}
+
+/* At the very end of a lap all of it stays. */
+static void test_growing_at_the_end_of_a_lap(void **state)
+{
+    (void)state;
+    assert_int_equal(log_settle(NULL), 0);
+    for (int i = 0; i < 128; i++)
+        log_info("n", "%d", i);
+    log_grow();
+    uint64_t cursor = 0;
+    expect_next(&cursor, "[    0.000000 0] n: 0");
+}
+
+static void test_growing_without_memory(void **state)
+{
+    (void)state;
+    pages_left = 4;
+    assert_int_equal(log_settle(NULL), -ENOMEM);
+    assert_int_equal(pages_left, 3); /* the records have theirs; the boot ends here */
+    set_up(NULL);
+    pages_left = 5;
+    assert_int_equal(log_settle(log_grow), 0);
+    write_numbers(0, 1000);
+    expect_lines(1000 - 128, 1000);
+    pages_left = 1000;
+    write_numbers(1000, 1001);
+    assert_true(pages_left < 1000);
+    expect_lines(928, 1001); /* whose text is in the lap of 16 KiB that it was in */
 }
 
 /* ---- several CPUs -------------------------------------------------------------------------- */
@@ -292,7 +413,7 @@ static void test_writers_and_a_reader_at_once(void **state)
     assert_int_equal(pthread_barrier_init(&round_end, NULL, THREADS), 0);
     for (uintptr_t i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, write_lines, (void *)i);
-    while (atomic_load(&next_number) < THREADS * LINES_PER_THREAD) {
+    while (log_ring_end(&log_records).position < THREADS * LINES_PER_THREAD) {
         if (log_read(&cursor, line, sizeof(line)) > 0) {
             check_line(line, last);
             read++;
@@ -317,4 +438,6 @@ UNIT_TESTS(LOG_TEST(test_lines_in_order), LOG_TEST(test_small_buffer_and_long_li
            LOG_TEST(test_hold), LOG_TEST(test_panic_goes_through_holds_and_locks),
            LOG_TEST(test_a_line_in_the_making), LOG_TEST(test_nmi_leaves_the_console_to_the_next),
            LOG_TEST(test_a_writer_that_was_lapped_leaves_the_newer_line),
-           LOG_TEST(test_writers_and_a_reader_at_once))
+           LOG_TEST(test_growing_loses_nothing), LOG_TEST(test_much_before_settling),
+           LOG_TEST(test_growing_late), LOG_TEST(test_growing_at_the_end_of_a_lap),
+           LOG_TEST(test_growing_without_memory), LOG_TEST(test_writers_and_a_reader_at_once))
