@@ -25,11 +25,19 @@ accelerator_options() {
     fi
 }
 
-# free_port udp|tcp FROM - print the first port from there on that nobody here listens on.
-free_port() {
+is_port_used() {
+    cat "/proc/net/$1" "/proc/net/${1}6" 2>/dev/null | grep -qi ":$(printf "%04X" "$2") "
+}
+
+# take_port udp|tcp FROM FD - set port to the first from there on that nobody listens on, and keep
+# others who ask here off it for as long as file descriptor FD (one digit) is open: QEMU inherits it
+# and binds the port later.
+take_port() {
     port=$2
-    while cat "/proc/net/$1" "/proc/net/${1}6" 2>/dev/null | grep -qi ":$(printf "%04X" "$port") "; do
+    while :; do
+        eval "exec $3>>/tmp/nos-$(id -u)-$1-$port.lock"
+        flock -n "$3" && ! is_port_used "$1" "$port" && return
         port=$((port + 1))
+        [ "$port" -le 65535 ] || fail "no $1 port from $2 on is free"
     done
-    echo "$port"
 }

@@ -5,6 +5,7 @@ These tests run `make` in the tree, so they form one group: never two at a time.
 import os
 import pathlib
 import re
+import socket
 import stat
 import subprocess
 import time
@@ -116,6 +117,24 @@ def test_gdb_attaches(terminal):
     debug.close(force=True)
     run.send(LEAVE)
     run.expect(pexpect.EOF)
+
+
+def test_who_starts_at_once_takes_other_ports():
+    """A port belongs to one ./nos run from when it is chosen, not only from when QEMU binds it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+        bound.bind(("127.0.0.1", 0))
+        first = bound.getsockname()[1]
+        script = f". scripts/qemu.sh; take_port udp {first} 8; echo $port; read line"
+        started = [subprocess.Popen(["sh", "-c", script], cwd=ROOT, text=True, stdin=subprocess.PIPE,
+                                    stdout=subprocess.PIPE) for _ in range(6)]
+        try:
+            ports = [int(process.stdout.readline()) for process in started]
+        finally:
+            for process in started:
+                process.communicate("done\n")
+            for port in range(first, first + 16):
+                pathlib.Path(f"/tmp/nos-{os.getuid()}-udp-{port}.lock").unlink(missing_ok=True)
+    assert len(set(ports)) == 6 and first not in ports
 
 
 def test_print_only():
