@@ -129,6 +129,27 @@ class NosLocks(gdb.Command):
                 print(f"CPU {cpu} holds none")
 
 
+class LogRing:
+    """A ring of kernel/log_ring.h, as it is now."""
+
+    def __init__(self, name):
+        self.ring = static("log.c", name)
+        state = int(self.ring["state"])
+        self.end, level = state & (1 << 56) - 1, state >> 56
+        self.page_shift = int(self.ring["page_shift"])
+        self.size = int(self.ring["first_pages"]) << level << self.page_shift
+        self.base = int(self.ring["base"][level])
+        self.first = max(self.base, self.end - self.size)
+
+    def address(self, position):
+        """Of what has that position."""
+        index = (position - self.base) % self.size
+        page, offset = index >> self.page_shift, index % (1 << self.page_shift)
+        memory = int(self.ring["boot_memory"])
+        start = memory + page * 4096 if memory else int(self.ring["pages"][page])
+        return start + (offset << 12 - self.page_shift)
+
+
 class NosLog(gdb.Command):
     """nos-log [N]: the last N lines of the kernel's log (40), also those the console did not show."""
 
@@ -136,15 +157,16 @@ class NosLog(gdb.Command):
         super().__init__("nos-log", gdb.COMMAND_DATA)
 
     def invoke(self, argument, _from_tty):
-        records, ring = static("log.c", "records"), static("log.c", "text_ring")
-        total = int(static("log.c", "next_number")["value"])
-        count, size = records.type.range()[1] + 1, ring.type.range()[1] + 1
-        memory = gdb.selected_inferior().read_memory(int(ring.address), size).tobytes()
+        records, text = LogRing("log_records"), LogRing("log_text")
+        kind = gdb.lookup_type("struct record").pointer()
         wanted = int(argument) if argument.strip() else 40
-        for number in range(max(0, total - min(wanted, count)), total):
-            record = records[number % count]
-            start, length = int(record["position"]) % size, int(record["length"])
-            line = (memory[start:] + memory)[:length] if start + length > size else memory[start:start + length]
+        for number in range(max(records.first, records.end - wanted), records.end):
+            record = gdb.Value(records.address(number)).cast(kind).dereference()
+            start, length = int(record["position"]), int(record["length"])
+            if start < text.first:
+                continue
+            line = b"".join(gdb.selected_inferior().read_memory(text.address(start + i), 1).tobytes()
+                            for i in range(length))
             us = int(record["time_ns"]) // 1000
             print(f"[{us // 1000000:5}.{us % 1000000:06} {int(record['cpu'])}] "
                   f"{LEVELS[int(record['level'])]}{line.decode(errors='replace')}")
