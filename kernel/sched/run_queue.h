@@ -62,6 +62,9 @@ __hidden void sched_task_start(void *task);
 void __noreturn sched_idle_loop(void);
 /** sched_switch() - run another task; @is_ready: the caller may run again. Interrupts off. */
 void sched_switch(bool is_ready);
+/** task_run_start(), task_run_stop() - @task's CPU time runs from @now on, or no more. Its CPU. */
+void task_run_start(struct task *task, uint64_t now);
+void task_run_stop(struct task *task, uint64_t now);
 struct task *task_alloc_idle(unsigned int cpu);
 void task_table_add_boot_task(struct task *task);
 void task_init(struct task *task, const char *name, int (*entry)(void *arg), void *arg);

@@ -89,7 +89,7 @@ int __init sched_init(void)
         return -ENOMEM;
     run_queue_init(queue, idle);
     first_cpu = cpu;
-    boot_task.run_since_ns = clock_now_ns();
+    task_run_start(&boot_task, clock_now_ns());
     queue->current = &boot_task;
     is_running = true;
     return softirq_start_cpu(cpu);
@@ -147,7 +147,7 @@ void smp_cpu_entry(void)
     idle->state = TASK_RUNNING;
     idle->is_on_cpu = true;
     idle->stack_canary = cpu_stack_canary(); /* frames below carry what the CPU started with */
-    idle->run_since_ns = clock_now_ns();
+    task_run_start(idle, clock_now_ns());
     queue->last_switch_ns = idle->run_since_ns;
     cpu_set_task(idle);
     sched_idle_loop();

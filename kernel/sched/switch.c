@@ -52,7 +52,8 @@ static void set_misplaced_locked(struct run_queue *queue, struct task *task)
 }
 
 /* Interrupts off. A task that must leave this CPU for good goes through queue->misplaced. */
-static struct task *choose_next(struct run_queue *queue, unsigned int cpu, bool is_ready)
+static struct task *choose_next(struct run_queue *queue, unsigned int cpu, bool is_ready,
+                                uint64_t now)
 {
     struct task *task = queue->current;
     struct task *next;
@@ -68,7 +69,9 @@ static struct task *choose_next(struct run_queue *queue, unsigned int cpu, bool 
     if (!next)
         next = queue->idle;
     queue->is_slice_set = queue->ready_count > 0 && !next->is_idle;
-    queue->current = next;
+    if (next != task)
+        WRITE_ONCE(queue->last_switch_ns, now);
+    store_release(&queue->current, next); /* pairs with sched_statistics() */
     WRITE_ONCE(next->cpu, cpu);
     WRITE_ONCE(next->is_on_cpu, true);
     WRITE_ONCE(next->state, TASK_RUNNING);
@@ -81,9 +84,8 @@ static void account_switch(struct run_queue *queue, struct task *from, struct ta
 {
     queue->switches++;
     queue->refused = 0;
-    WRITE_ONCE(queue->last_switch_ns, now);
-    WRITE_ONCE(from->run_ns, from->run_ns + (now - from->run_since_ns));
-    WRITE_ONCE(to->run_since_ns, now);
+    task_run_stop(from, now);
+    task_run_start(to, now);
     to->switches++;
 }
 
@@ -96,7 +98,7 @@ void sched_switch(bool is_ready)
 
     debug_assert(cpu_preempt_count() == PREEMPT_DISABLE && !irq_is_enabled());
     cpu_pending_clear(PREEMPT_RESCHEDULE);
-    struct task *to = choose_next(queue, cpu_current(), is_ready);
+    struct task *to = choose_next(queue, cpu_current(), is_ready, now);
     timer_slice_set(queue->is_slice_set ? run_queue_patience(now) : DEADLINE_NEVER);
     if (to != from) {
         if (from->is_idle)
@@ -274,6 +276,8 @@ void sched_idle_loop(void)
 void sched_statistics(unsigned int cpu, struct sched_statistics *statistics)
 {
     const struct run_queue *queue = per_cpu_ptr(run_queue, cpu);
+    /* First, so that last_switch_ns is not older than its switch. */
+    struct task *current = load_acquire(&queue->current);
 
     *statistics = (struct sched_statistics){ .switches = READ_ONCE(queue->switches),
                                              .steals = READ_ONCE(queue->steals),
@@ -282,5 +286,5 @@ void sched_statistics(unsigned int cpu, struct sched_statistics *statistics)
                                              .last_switch_ns = READ_ONCE(queue->last_switch_ns),
                                              .online_since_ns = queue->online_since_ns,
                                              .ready = READ_ONCE(queue->ready_count),
-                                             .current = READ_ONCE(queue->current) };
+                                             .current = current };
 }

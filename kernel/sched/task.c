@@ -318,13 +318,30 @@ void task_put(struct task *task)
     task_free(task);
 }
 
+/*
+ * The CPU time of a task is one word, so that who reads it on another CPU, or after a panic, never
+ * finds half of a switch: while the task waits, the time it has used; while it runs, that less the
+ * moment it was put on its CPU (modulo 2^63), and the top bit set.
+ */
+#define RUNNING    (1ULL << 63)
+#define CLOCK_MASK (RUNNING - 1)
+
+void task_run_start(struct task *task, uint64_t now)
+{
+    task->run_since_ns = now;
+    WRITE_ONCE(task->run_clock, ((task->run_clock - now) & CLOCK_MASK) | RUNNING);
+}
+
+void task_run_stop(struct task *task, uint64_t now)
+{
+    WRITE_ONCE(task->run_clock, (task->run_clock + now) & CLOCK_MASK);
+}
+
 uint64_t task_run_ns(const struct task *task)
 {
-    uint64_t run = READ_ONCE(task->run_ns);
-    uint64_t since = READ_ONCE(task->run_since_ns);
-    uint64_t now = clock_now_ns();
+    uint64_t value = load_acquire(&task->run_clock); /* before the clock: it does not run ahead */
 
-    return READ_ONCE(task->state) == TASK_RUNNING && now > since ? run + (now - since) : run;
+    return value & RUNNING ? (value + clock_now_ns()) & CLOCK_MASK : value;
 }
 
 const char *task_state_name(enum task_state state)

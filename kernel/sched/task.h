@@ -69,8 +69,8 @@ struct task {
     struct address_space *address_space;    /* const; kernel_address_space() for all of today's */
     uintptr_t stack_base;                   /* const; TASK_STACK_SIZE bytes */
     uintptr_t stack_canary;                 /* const; copied to the CPU at the switch */
-    uint64_t run_ns;                        /* CPU time up to run_since_ns; written by its CPU */
-    uint64_t run_since_ns;                  /* when it was put on its CPU; written by its CPU */
+    uint64_t run_clock;                     /* CPU time, see task.c; written by its CPU */
+    uint64_t run_since_ns;                  /* when it was put on its CPU; own CPU only */
     uint64_t switches;                      /* times put on a CPU; written by its CPU */
     uint64_t created_ns;                    /* const */
     const char *wait_name;                  /* what it waits for: the queue's name; for ps */

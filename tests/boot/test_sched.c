@@ -257,6 +257,51 @@ BOOT_TEST(sched, thousand_sleepers_leave_cpus_idle)
     kfree(tasks);
 }
 
+static int yield_until_stopped(void *arg)
+{
+    uint64_t mask[TASK_AFFINITY_WORDS] = { 0 };
+    unsigned int cpu = (unsigned int)(uintptr_t)arg;
+
+    mask[cpu / 64] = 1ULL << (cpu % 64);
+    EXPECT_EQ(task_set_affinity(task_current(), mask), 0);
+    while (!atomic_load(&stop_spinning))
+        task_yield();
+    return 0;
+}
+
+/* CPU time as others see it, in the midst of switches: it never goes back, nor ahead of the clock.
+ */
+BOOT_TEST(sched, cpu_time_is_right_at_any_moment)
+{
+    uint64_t deadline = deadline_after_ns(30 * NS_PER_MS);
+    uintptr_t cpu = cpu_possible_count() - 1; /* another than ours, if there is one */
+    uint64_t last[2] = { 0 };
+    struct task *tasks[2];
+
+    while (!cpu_is_online((unsigned int)cpu))
+        cpu--;
+    atomic_store(&stop_spinning, false);
+    for (size_t i = 0; i < ARRAY_SIZE(tasks); i++)
+        EXPECT_EQ(task_create("yielder", yield_until_stopped, (void *)cpu, &tasks[i]), 0);
+    while (clock_now_ns() < deadline || !last[0] || !last[1]) {
+        for (size_t i = 0; i < ARRAY_SIZE(tasks); i++) {
+            uint64_t ran = task_run_ns(tasks[i]);
+
+            EXPECT(ran >= last[i]);
+            EXPECT(ran <= clock_now_ns() - tasks[i]->created_ns);
+            last[i] = ran;
+        }
+        task_yield(); /* with a single CPU they would not run else */
+    }
+    atomic_store(&stop_spinning, true);
+    for (size_t i = 0; i < ARRAY_SIZE(tasks); i++) {
+        int status = -1;
+
+        EXPECT_EQ(task_join(tasks[i], &status, deadline_after_ns(20 * NS_PER_S)), 0);
+        EXPECT_EQ(status, 0);
+    }
+}
+
 #define TASK_BYTES (TASK_STACK_SIZE + 4096) /* with structure and page tables */
 
 static bool count_sleeper(struct task *task, void *arg)

@@ -135,7 +135,7 @@ static void wait_until_waiting(struct task *task)
 {
     uint64_t deadline = deadline_after_ns(LONG_NS);
 
-    while (READ_ONCE(task->state) != TASK_WAITING) {
+    while (READ_ONCE(task->state) != TASK_WAITING || READ_ONCE(task->is_on_cpu)) {
         EXPECT(clock_now_ns() < deadline);
         EXPECT_EQ(sleep_ns(100 * NS_PER_US), 0);
     }
