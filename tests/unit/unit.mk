@@ -22,7 +22,7 @@
 HOST_LEFT_OUT := kernel/main.c kernel/panic.c kernel/backtrace.c
 # On a host memory comes from malloc() (arch/host/heap.c, pages.c); tests of the kernel's own
 # allocators name these files.
-HOST_LEFT_OUT += mm/page.c mm/vm.c mm/pool.c mm/slab.c mm/kmalloc.c
+HOST_LEFT_OUT += mm/page.c mm/vm.c mm/vm_range.c mm/pool.c mm/slab.c mm/kmalloc.c
 HOST_ROOMS := lib arch/host kernel mm acpi block fs net drivers shell
 HOST_SOURCES := $(sort $(filter-out $(HOST_LEFT_OUT),\
 	$(foreach room,$(HOST_ROOMS),$(if $(wildcard $(room)),$(shell find $(room) -name '*.c'))) \

@@ -3,7 +3,7 @@
  */
 // links: mm/page.c mm/buddy.c mm/page_array.c mm/page_debug.c mm/owner.c mm/reclaim.c mm/caller.c
 // links: mm/pool.c mm/slab.c mm/kmalloc.c mm/pool_debug.c mm/vm.c mm/early.c arch/host/physical.c
-// links: mm/scatter.c tests/unit/mm/machine.c
+// links: mm/vm_range.c mm/scatter.c tests/unit/mm/machine.c
 #include "mm/vm.h"
 
 #include "lib/errno.h"
