@@ -35,6 +35,7 @@ def test_6_gib_are_used(boot, machine):
 def test_memory_at_the_prompt(boot, memory, limit):
     """Everything that is not free for use, the kernel's image and its page tables included."""
     guest = boot(memory=memory, cpus=1, config="gcc-release")
+    guest.wait_boot_over()
     total, used = usage(guest)
     assert used <= limit * MIB, f"{used >> 10} of {total >> 10} KiB are in use"
     guest.poweroff()
@@ -43,6 +44,7 @@ def test_memory_at_the_prompt(boot, memory, limit):
 def test_what_only_the_boot_needed_is_gone(boot):
     """The CPU finds nothing at those addresses any more, and what follows them is there."""
     guest = boot(cpus=2)
+    guest.wait_boot_over()
     symbols = build.symbol_addresses()
     starts = [name for name in symbols if re.fullmatch("kernel_init_[a-z]+_start", name)]
     assert len(starts) == 4

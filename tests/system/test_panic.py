@@ -57,6 +57,7 @@ def agrees_with_gdb(shown, config):
 @pytest.mark.parametrize("way", WAYS)
 def test_panic_shows_everything(boot, way, config):
     guest = boot(cpus=4, append="panic=exit", config=config)
+    guest.wait_boot_over()
     before = len(guest.log)
     guest.type(f"panic {way}\r")
     assert guest.wait_exit() == EXIT_PANIC

@@ -124,6 +124,12 @@ class Guest:
         output = self.run(line, timeout)
         return output, self.run("echo $?").strip() == "0"
 
+    def wait_boot_over(self):
+        """Until what only the boot needed is given back: another task does that, maybe after the prompt."""
+        end = time.monotonic() + ANSWER_SECONDS
+        while "that only the boot needed are free" not in self.run("dmesg mm:"):
+            assert time.monotonic() < end, "the boot does not end"
+
     @property
     def log(self):
         """Everything the serial line has said so far."""
