@@ -116,6 +116,27 @@ bool sched_cpu_is_idle(unsigned int cpu)
     return READ_ONCE(queue->current) == queue->idle && READ_ONCE(queue->ready_count) == 0;
 }
 
+bool sched_cpu_runs(unsigned int cpu, const struct task *task)
+{
+    return cpu != CPU_MAX && READ_ONCE(per_cpu_ptr(run_queue, cpu)->current) == task;
+}
+
+unsigned int sched_cpu_running(const struct task *task)
+{
+    unsigned int cpu;
+
+    for_each_online_cpu(cpu) {
+        if (sched_cpu_runs(cpu, task))
+            return cpu;
+    }
+    return CPU_MAX;
+}
+
+bool sched_is_cpu_wanted(void)
+{
+    return READ_ONCE(this_cpu_ptr(run_queue)->ready_count) > 0;
+}
+
 /* ---- placement ----------------------------------------------------------------------------- */
 
 bool task_may_run_on(const struct task *task, unsigned int cpu)

@@ -75,3 +75,15 @@ void sched_statistics(unsigned int cpu, struct sched_statistics *statistics);
 
 /** sched_cpu_is_idle() - has this CPU nothing to run, at this moment? Context: any. */
 bool sched_cpu_is_idle(unsigned int cpu);
+
+/*
+ * For those who would rather spin for a moment than sleep until @task has done something. @task is
+ * compared, not looked into: it may have ended long ago. Context: any.
+ *
+ * sched_cpu_running() - the CPU that runs @task at this moment, or CPU_MAX
+ * sched_cpu_runs() - does CPU @cpu, which may be CPU_MAX, run it still?
+ * sched_is_cpu_wanted() - does another task wait for the calling CPU?
+ */
+unsigned int sched_cpu_running(const struct task *task);
+bool sched_cpu_runs(unsigned int cpu, const struct task *task);
+bool sched_is_cpu_wanted(void);

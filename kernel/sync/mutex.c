@@ -1,19 +1,33 @@
 /*
  * Mutexes (see the header).
  *
- * owner is a task or 0, with two bits. Anybody may take the mutex by compare and exchange while the
- * task is 0 and MUTEX_HANDOFF is clear. The bits are set only with the lock of the waiters' queue
- * held; the fast unlock (from the bare task to 0) fails when one is there, so it cannot miss a
- * waiter that has set it, and a waiter that finds the mutex free under the lock takes it instead of
- * waiting.
+ * owner is a task or 0, with two bits. Anybody may take the mutex by compare and exchange while it
+ * is 0. The bits are set when the mutex is owned and there are waiters; the fast unlock (from the
+ * bare task to 0) fails when one is there and goes through the queue. A waiter that finds the
+ * mutex free under the lock of the queue takes it instead of waiting.
  *
- * Hand-over in order at every unlock was here first. With 8 CPUs on 2 cores it took 25 s for 16,000
- * locks: each had to wait until the host let the next owner's CPU run.
+ * A mutex that is free has no bit, even if there are waiters. Then one of these sees to them, so
+ * that the unlocks of tasks in between need not:
+ *
+ *     a waiter that is woken to try       looks at the queue with its lock held: it takes the
+ * mutex, or sets the bits, or wakes the next one when it gives up a spinner that overtakes a waiter
+ * has taken the mutex and sets the bit if there was one to overtake; or gives up, and looks at the
+ * queue as above
+ *
+ * has_spinner is cleared before the spinner looks at the queue, and read by the unlock with the
+ * lock of the queue held: either the spinner comes after the unlock and sees the mutex free, or the
+ * unlock sees that there is no spinner any more, and wakes a waiter.
+ *
+ * One spinner, and for a moment only, because CPUs may be virtual: two who spin are two of the
+ * host's CPUs that the owner may not get. Hand-over in order at every unlock was here first. With 8
+ * CPUs on 2 cores it took 25 s for 16,000 locks: each had to wait until the host let the next
+ * owner's CPU run.
  */
 #include "kernel/sync/mutex.h"
 
 #include "arch/irq.h"
 #include "kernel/panic.h"
+#include "kernel/sched/sched.h"
 #include "kernel/sched/task.h"
 #include "kernel/sync/lock_debug.h"
 #include "kernel/sync/lock_statistics.h"
@@ -39,30 +53,18 @@ enum {
     WAKE_AS_OWNER
 };
 
-static bool is_free(uintptr_t owner)
+static uintptr_t owner_of(const struct mutex *mutex)
 {
-    return (owner & ~(uintptr_t)MUTEX_CONTENDED) == 0;
+    return __atomic_load_n(&mutex->owner, __ATOMIC_RELAXED);
 }
 
-/* As nearly always: free, and nobody waits. */
-static __always_inline bool take_free(struct mutex *mutex)
+/* Pairs with the release of whoever made it free. */
+static __always_inline bool try_take(struct mutex *mutex)
 {
     uintptr_t nobody = 0;
 
     return __atomic_compare_exchange_n(&mutex->owner, &nobody, this_owner(), false,
                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
-}
-
-static bool try_take(struct mutex *mutex)
-{
-    uintptr_t owner = __atomic_load_n(&mutex->owner, __ATOMIC_RELAXED);
-
-    while (is_free(owner)) {
-        if (__atomic_compare_exchange_n(&mutex->owner, &owner, this_owner() | owner, false,
-                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-            return true;
-    }
-    return false;
 }
 
 static void note_acquired(struct mutex *mutex, uintptr_t caller)
@@ -71,10 +73,82 @@ static void note_acquired(struct mutex *mutex, uintptr_t caller)
     lock_debug_sleep_acquired(mutex, mutex->waiters.lock.name, mutex->rank);
 }
 
-/* The bit that says whether the unlock must look at the queue, when @entry is no longer on it. */
-static uintptr_t contended_without_locked(const struct mutex *mutex, struct wait_entry *entry)
+/* ---- spinning -------------------------------------------------------------------------------- */
+
+/* About what it costs to sleep and to be woken, where CPUs are virtual. */
+#define SPIN_NS (20 * NS_PER_US)
+
+struct spin {
+    const struct task *owner; /* seen last */
+    unsigned int cpu;         /* that runs it, or CPU_MAX */
+    uint64_t until_ns;
+};
+
+static struct spin spin_until(uint64_t deadline_ns)
+{
+    return (struct spin){ .cpu = CPU_MAX,
+                          .until_ns = MIN_T(uint64_t, deadline_after_ns(SPIN_NS), deadline_ns) };
+}
+
+/* One turn, the mutex being owned by @owner: false when it had better be given up. */
+static bool spin_on(struct spin *spin, uintptr_t owner)
+{
+    const struct task *task = (const struct task *)(owner & ~(uintptr_t)MUTEX_FLAGS);
+
+    if (task != spin->owner) {
+        spin->owner = task;
+        spin->cpu = sched_cpu_running(task);
+    }
+    if (!sched_cpu_runs(spin->cpu, task) || sched_is_cpu_wanted())
+        return false;
+    cpu_relax();
+    return clock_now_ns() < spin->until_ns;
+}
+
+/* Tries for as long as it is likely to be worth while. Return: taken? */
+static bool spin_for_mutex(struct mutex *mutex, uint64_t deadline_ns)
+{
+    struct spin spin = spin_until(deadline_ns);
+    bool is_taken = false, goes_on = true;
+
+    if (__atomic_exchange_n(&mutex->has_spinner, true, __ATOMIC_RELAXED))
+        return false;
+    while (!is_taken && goes_on) {
+        uintptr_t owner = owner_of(mutex);
+        if (owner == 0)
+            is_taken = try_take(mutex);
+        else
+            goes_on = !(owner & MUTEX_HANDOFF) && spin_on(&spin, owner);
+    }
+    __atomic_store_n(&mutex->has_spinner, false, __ATOMIC_SEQ_CST);
+    if (is_taken && READ_ONCE(mutex->overtaken) > 0)
+        __atomic_fetch_or(&mutex->owner, MUTEX_CONTENDED, __ATOMIC_RELAXED);
+    return is_taken;
+}
+
+/* The next unlock will make us the owner: better it finds us awake. */
+static void spin_for_handoff(const struct mutex *mutex, const struct wait_entry *entry,
+                             uint64_t deadline_ns)
+{
+    struct spin spin = spin_until(deadline_ns);
+
+    while (!READ_ONCE(entry->is_woken) && spin_on(&spin, owner_of(mutex)))
+        ;
+}
+
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+static struct wait_entry *first_waiter_locked(struct mutex *mutex) __must_hold(mutex->waiters.lock)
+{
+    return list_entry(list_front(&mutex->waiters.waiters), struct wait_entry, node);
+}
+
+/* @entry leaves the queue, if it is there: must the unlock still look at it? */
+static uintptr_t contended_without_locked(struct mutex *mutex, struct wait_entry *entry)
     __must_hold(mutex->waiters.lock)
 {
+    if (first_waiter_locked(mutex) == entry)
+        WRITE_ONCE(mutex->overtaken, 0);
     list_remove(&entry->node);
     return list_is_empty(&mutex->waiters.waiters) ? 0 : MUTEX_CONTENDED;
 }
@@ -86,20 +160,18 @@ static uintptr_t contended_without_locked(const struct mutex *mutex, struct wait
 static bool take_or_stay_locked(struct mutex *mutex, struct wait_entry *entry, uintptr_t flags)
     __must_hold(mutex->waiters.lock)
 {
-    uintptr_t owner = __atomic_load_n(&mutex->owner, __ATOMIC_RELAXED);
+    uintptr_t owner = owner_of(mutex);
     uintptr_t wanted;
-    bool is_taken;
 
     do {
-        is_taken = is_free(owner);
-        wanted = is_taken ? this_owner() | MUTEX_CONTENDED : owner | flags;
+        wanted = owner == 0 ? this_owner() : owner | flags;
     } while (!__atomic_compare_exchange_n(&mutex->owner, &owner, wanted, false, __ATOMIC_ACQUIRE,
                                           __ATOMIC_RELAXED));
-    if (is_taken && contended_without_locked(mutex, entry) == 0)
-        __atomic_fetch_and(&mutex->owner, ~(uintptr_t)MUTEX_FLAGS, __ATOMIC_RELAXED);
-    else if (!is_taken && !list_node_is_linked(&entry->node))
+    if (owner == 0 && contended_without_locked(mutex, entry) != 0)
+        __atomic_fetch_or(&mutex->owner, MUTEX_CONTENDED, __ATOMIC_RELAXED);
+    else if (owner != 0 && !list_node_is_linked(&entry->node))
         list_push_back(&mutex->waiters.waiters, &entry->node);
-    return is_taken;
+    return owner == 0;
 }
 
 static void wake_locked(struct wait_entry *entry, uint8_t kind)
@@ -112,28 +184,34 @@ static void wake_locked(struct wait_entry *entry, uint8_t kind)
 /* Wakes the first waiter to try for a mutex that is free, unless that is under way. */
 static void wake_first_locked(struct mutex *mutex) __must_hold(mutex->waiters.lock)
 {
-    struct wait_entry *first =
-        list_entry(list_front(&mutex->waiters.waiters), struct wait_entry, node);
+    struct wait_entry *first = first_waiter_locked(mutex);
 
     if (first && !first->is_woken)
         wake_locked(first, WAKE_TO_RETRY);
 }
 
-/* @entry gives up. If it had been woken to try, the next one must. */
+/* @entry gives up. If it had been woken to try, somebody else must see to the others. */
 static void leave_queue_locked(struct mutex *mutex, struct wait_entry *entry)
     __must_hold(mutex->waiters.lock)
 {
-    if (contended_without_locked(mutex, entry) == 0)
-        __atomic_fetch_and(&mutex->owner, ~(uintptr_t)MUTEX_FLAGS, __ATOMIC_RELAXED);
-    else if (is_free(__atomic_load_n(&mutex->owner, __ATOMIC_RELAXED)))
+    uintptr_t contended = contended_without_locked(mutex, entry);
+    uintptr_t owner = owner_of(mutex);
+    uintptr_t wanted;
+
+    do {
+        wanted = owner;
+        if (owner != 0)
+            wanted = contended ? owner | MUTEX_CONTENDED : owner & ~(uintptr_t)MUTEX_FLAGS;
+    } while (!__atomic_compare_exchange_n(&mutex->owner, &owner, wanted, false, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    if (owner == 0)
         wake_first_locked(mutex);
 }
 
-static int lock_contended(struct mutex *mutex, uint64_t deadline_ns, enum wait_flags wait_flags)
+static int wait_for_mutex(struct mutex *mutex, uint64_t deadline_ns, enum wait_flags wait_flags)
 {
     struct wait_entry entry = { .task = task_current(), .node = LIST_NODE_INIT(entry.node) };
     uintptr_t owner_flags = MUTEX_CONTENDED;
-    uint64_t start = clock_now_ns();
     int error = 0;
 
     for (;;) {
@@ -146,19 +224,30 @@ static int lock_contended(struct mutex *mutex, uint64_t deadline_ns, enum wait_f
             leave_queue_locked(mutex, &entry);
         entry.is_woken = false;
         spin_unlock_irqrestore(&mutex->waiters.lock, flags);
-        if (is_owner || error) {
-            lock_note_wait(mutex->waiters.lock.name, clock_now_ns() - start);
+        if (is_owner || error)
             return is_owner ? 0 : error;
-        }
+        if (owner_flags & MUTEX_HANDOFF)
+            spin_for_handoff(mutex, &entry, deadline_ns);
         error = wait_woken(mutex->waiters.lock.name, &entry.is_woken, deadline_ns, wait_flags);
         owner_flags = MUTEX_CONTENDED | MUTEX_HANDOFF;
     }
 }
 
+static int lock_contended(struct mutex *mutex, uint64_t deadline_ns, enum wait_flags wait_flags)
+{
+    uint64_t start = clock_now_ns();
+    int error = 0;
+
+    if (!spin_for_mutex(mutex, deadline_ns))
+        error = wait_for_mutex(mutex, deadline_ns, wait_flags);
+    lock_note_wait(mutex->waiters.lock.name, clock_now_ns() - start);
+    return error;
+}
+
 /* The rest of mutex_lock(), apart, so that the short way needs no registers saved. */
 static void __noinline lock_slowly(struct mutex *mutex, uintptr_t caller)
 {
-    if (!try_take(mutex) && lock_contended(mutex, DEADLINE_NEVER, WAIT_UNCANCELLABLE) != 0)
+    if (lock_contended(mutex, DEADLINE_NEVER, WAIT_UNCANCELLABLE) != 0)
         panic("mutex %s: an endless wait ended", mutex->waiters.lock.name);
     note_acquired(mutex, caller);
 }
@@ -167,7 +256,7 @@ void mutex_lock(struct mutex *mutex) __no_thread_safety_analysis
 {
     might_sleep();
     lock_debug_sleep_check(mutex, mutex->waiters.lock.name, mutex->rank, CALLER());
-    if (unlikely(!take_free(mutex))) {
+    if (unlikely(!try_take(mutex))) {
         lock_slowly(mutex, CALLER());
         return;
     }
@@ -192,22 +281,29 @@ bool mutex_trylock(struct mutex *mutex) __no_thread_safety_analysis
     return true;
 }
 
+/* A spinner will take the mutex next: may the first waiter sleep on? */
+static bool may_be_overtaken_locked(struct mutex *mutex) __must_hold(mutex->waiters.lock)
+{
+    if (mutex->overtaken == MUTEX_OVERTAKINGS || !READ_ONCE(mutex->has_spinner))
+        return false;
+    WRITE_ONCE(mutex->overtaken, mutex->overtaken + 1);
+    return true;
+}
+
 static void unlock_contended(struct mutex *mutex)
 {
     irqflags_t flags = spin_lock_irqsave(&mutex->waiters.lock);
-    uintptr_t owner = __atomic_load_n(&mutex->owner, __ATOMIC_RELAXED);
-    struct wait_entry *first =
-        list_entry(list_front(&mutex->waiters.waiters), struct wait_entry, node);
+    struct wait_entry *first = first_waiter_locked(mutex);
 
-    if (!first) { /* the last waiter gave up meanwhile */
-        __atomic_store_n(&mutex->owner, 0, __ATOMIC_RELEASE);
-    } else if (owner & MUTEX_HANDOFF) {
+    if (first && (owner_of(mutex) & MUTEX_HANDOFF)) {
         uintptr_t contended = contended_without_locked(mutex, first);
         __atomic_store_n(&mutex->owner, (uintptr_t)first->task | contended, __ATOMIC_RELEASE);
         wake_locked(first, WAKE_AS_OWNER);
     } else {
-        __atomic_store_n(&mutex->owner, MUTEX_CONTENDED, __ATOMIC_RELEASE);
-        wake_first_locked(mutex);
+        bool is_overtaken = first && may_be_overtaken_locked(mutex);
+        __atomic_store_n(&mutex->owner, 0, __ATOMIC_RELEASE);
+        if (!is_overtaken)
+            wake_first_locked(mutex);
     }
     spin_unlock_irqrestore(&mutex->waiters.lock, flags);
 }

@@ -1,12 +1,14 @@
 /*
- * Mutex: sleeps when contended, waiters in FIFO order, owner known. Context of all: task, may
- * sleep.
+ * Mutex: spins for a moment, then sleeps; waiters in FIFO order, owner known. Context of all: task,
+ * may sleep.
  *
- * Taking and giving back a mutex that nobody else wants is one atomic instruction each. With others
- * waiting, the unlock wakes the longest waiter, and a task that is running already may take the
- * mutex while that one is on its way; but only once: a waiter that was woken in vain is handed the
- * mutex by the next unlock. So nobody starves, and the mutex does not stand still during each
- * wake-up.
+ * Taking and giving back a mutex that nobody else wants is one atomic instruction each. While its
+ * owner runs, one task of those who want it spins, for no longer than it would take to sleep and be
+ * woken; the others sleep. With others waiting, the unlock wakes the longest waiter, and a task
+ * that is running already may take the mutex while that one is on its way; but only once: a waiter
+ * that was woken in vain is handed the mutex by the next unlock, and so is one that spinners have
+ * overtaken MUTEX_OVERTAKINGS times. So nobody starves, and the mutex does not stand still during
+ * each wake-up.
  */
 #pragma once
 
@@ -21,11 +23,16 @@ struct __capability("mutex") mutex
     struct wait_queue waiters; /* the bits are set with its lock held */
     enum lock_rank rank;       /* const after init */
     uintptr_t acquired_at;     /* written by the owner */
+    bool has_spinner;          /* atomic: one task at a time spins */
+    uint8_t overtaken;         /* times that the first waiter was not woken because of a spinner;
+                                  written with the queue's lock held, read without */
 };
 
 #define MUTEX_CONTENDED 1u /* there are waiters: the unlock must go through the queue */
 #define MUTEX_HANDOFF   2u /* the first of them was woken in vain: the unlock makes it the owner */
 #define MUTEX_FLAGS     (MUTEX_CONTENDED | MUTEX_HANDOFF)
+
+#define MUTEX_OVERTAKINGS 32
 
 #define MUTEX_INIT(variable, name_, rank_)                                                         \
     {                                                                                              \

@@ -123,6 +123,41 @@ BOOT_TEST(mutex, deadlines_under_load)
     EXPECT_EQ(mutex.owner, 0);
 }
 
+/*
+ * Nobody starves: some take the mutex again as soon as they have given it back, as long as those
+ * who want it only now and then have not had all their turns. Without a hand-over this never ends.
+ */
+#define POLITE_TURNS 20
+static unsigned int impolite, polite_left;
+
+static int lock_without_mercy(void *arg)
+{
+    bool is_polite = __atomic_fetch_add(&impolite, 1, __ATOMIC_RELAXED) >= cpu_online_count();
+
+    (void)arg;
+    for (int i = 0; i < POLITE_TURNS && is_polite; i++) {
+        mutex_lock(&mutex);
+        mutex_unlock(&mutex);
+        task_yield();
+    }
+    if (is_polite)
+        __atomic_fetch_sub(&polite_left, 1, __ATOMIC_RELAXED);
+    while (__atomic_load_n(&polite_left, __ATOMIC_RELAXED) > 0) {
+        mutex_lock(&mutex);
+        WRITE_ONCE(counter, READ_ONCE(counter) + 1);
+        mutex_unlock(&mutex);
+    }
+    return 0;
+}
+
+BOOT_TEST(mutex, nobody_starves)
+{
+    impolite = 0;
+    polite_left = 4;
+    workers_run(cpu_online_count() + polite_left, lock_without_mercy, NULL);
+    EXPECT_EQ(mutex.owner, 0);
+}
+
 static int wait_for_mutex(void *arg)
 {
     (void)arg;

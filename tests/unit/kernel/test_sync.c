@@ -298,6 +298,76 @@ static void test_mutex_waiter_does_not_starve(void **state)
     join_all(&task, 1);
 }
 
+/*
+ * Spinners may overtake a waiter, but not for ever. The one simulated CPU cannot spin beside the
+ * owner, so the test does what a spinner does: has_spinner, and the bit when it has the mutex.
+ */
+static void test_mutex_waiter_is_overtaken_so_often(void **state)
+{
+    struct task *task;
+
+    (void)state;
+    start(0);
+    order_length = 0;
+    mutex_lock(&mutex);
+    assert_int_equal(task_create("waiter", lock_and_note, (void *)'w', &task), 0);
+    host_settle();
+    mutex.has_spinner = true;
+    for (int i = 0; i < MUTEX_OVERTAKINGS; i++) {
+        mutex_unlock(&mutex);
+        assert_int_equal(mutex.owner, 0); /* the next unlock is a fast one */
+        host_settle();
+        assert_int_equal(task->state, TASK_WAITING);
+        assert_true(mutex_trylock(&mutex));
+        mutex.owner |= MUTEX_CONTENDED;
+    }
+    mutex_unlock(&mutex);
+    host_settle();
+    assert_int_equal(order_length, 1);
+    mutex.has_spinner = false;
+    join_all(&task, 1);
+    assert_int_equal(mutex.owner, 0);
+    assert_int_equal(mutex.overtaken, 0);
+}
+
+/* A waiter that nobody wakes any more because it gives up sees to those behind it. */
+static int wait_for_a_moment(void *arg)
+{
+    return mutex_lock_deadline(&mutex, deadline_after_ns((uintptr_t)arg));
+}
+
+static int give_up_when_woken(void *arg)
+{
+    struct task *first, *second;
+    int status;
+
+    (void)arg;
+    order_length = 0;
+    mutex_lock(&mutex);
+    assert_int_equal(task_create("first", wait_for_a_moment, (void *)1000, &first), 0);
+    host_settle();
+    assert_int_equal(task_create("second", lock_and_note, (void *)'s', &second), 0);
+    host_settle();
+    mutex.has_spinner = true;
+    mutex_unlock(&mutex); /* nobody is woken, and no bit is left */
+    assert_int_equal(mutex.owner, 0);
+    mutex.has_spinner = false;
+    assert_int_equal(sleep_ns(2000), 0); /* the first waiter gives up, and finds the mutex free */
+    assert_int_equal(task_join(first, &status, DEADLINE_NEVER), 0);
+    assert_int_equal(status, -ETIMEDOUT);
+    join_all(&second, 1);
+    assert_int_equal(order_length, 1);
+    assert_int_equal(mutex.owner, 0);
+    return 0;
+}
+
+static void test_mutex_waiter_that_gives_up(void **state)
+{
+    (void)state;
+    start(0);
+    host_run(give_up_when_woken, NULL);
+}
+
 static void lock_twice(void *arg)
 {
     (void)arg;
@@ -600,7 +670,9 @@ static void test_waits_are_counted(void **state)
 UNIT_TESTS(UNIT_TEST(test_wakes_in_order), UNIT_TEST(test_condition_first),
            UNIT_TEST(test_wake_is_passed_on), UNIT_TEST(test_no_wake_is_lost),
            UNIT_TEST(test_mutex), UNIT_TEST(test_mutex_waiters_are_served_in_order),
-           UNIT_TEST(test_mutex_waiter_does_not_starve), UNIT_TEST(test_mutex_misuse),
+           UNIT_TEST(test_mutex_waiter_does_not_starve),
+           UNIT_TEST(test_mutex_waiter_is_overtaken_so_often),
+           UNIT_TEST(test_mutex_waiter_that_gives_up), UNIT_TEST(test_mutex_misuse),
            UNIT_TEST(test_rwlock), UNIT_TEST(test_rwlock_order), UNIT_TEST(test_wait_group),
            UNIT_TEST(test_wait_group_errors), UNIT_TEST(test_spinlock_misuse),
            UNIT_TEST(test_waits_are_counted))
