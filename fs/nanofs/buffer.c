@@ -113,8 +113,7 @@ static struct nanofs_buffer *find_locked(struct nanofs *fs, uint64_t block)
     struct nanofs_buffer *buffer;
 
     hash_table_for_each_entry(buffer, &fs->buffers, block_hash(block), struct nanofs_buffer,
-                              hash_node)
-    {
+                              hash_node) {
         if (buffer->block == block)
             return buffer;
     }

@@ -1,14 +1,13 @@
 /*
  * Benchmark of file systems: many small files, created, looked at, read and removed.
  */
-#include "fs/vfs.h"
 #include "kernel/sched/task.h"
 #include "lib/errno.h"
 #include "lib/parse.h"
-#include "lib/printf.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 #include "shell/bench/bench.h"
+#include "shell/bench/bench_directory.h"
 
 #define FILES_DEFAULT 10000
 #define FILE_SIZE     4096
@@ -19,21 +18,15 @@ struct files_run {
     bool is_synced_each;
     struct file *opened; /* the directory, when each removal is synced */
     uint8_t data[FILE_SIZE];
-    char directory[VFS_PATH_MAX];
-    char path[VFS_PATH_MAX];
+    struct bench_directory files;
 };
-
-static const char *path_of(struct files_run *run, uint32_t number)
-{
-    snprintf(run->path, sizeof(run->path), "%s/file%u", run->directory, number);
-    return run->path;
-}
 
 static int create_one(struct files_run *run, uint32_t number)
 {
     struct file *file;
     size_t done;
-    int error = vfs_open(path_of(run, number), VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE, &file);
+    int error = vfs_open(bench_directory_file(&run->files, number),
+                         VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE, &file);
 
     if (error)
         return error;
@@ -47,7 +40,7 @@ static int create_one(struct files_run *run, uint32_t number)
 static int stat_one(struct files_run *run, uint32_t number)
 {
     struct vfs_stat stat;
-    int error = vfs_stat(path_of(run, number), &stat);
+    int error = vfs_stat(bench_directory_file(&run->files, number), &stat);
 
     return error ? error : stat.size == FILE_SIZE ? 0 : -EIO;
 }
@@ -56,7 +49,7 @@ static int read_one(struct files_run *run, uint32_t number)
 {
     struct file *file;
     size_t done = 0;
-    int error = vfs_open(path_of(run, number), VFS_READ, &file);
+    int error = vfs_open(bench_directory_file(&run->files, number), VFS_READ, &file);
 
     if (error)
         return error;
@@ -67,7 +60,7 @@ static int read_one(struct files_run *run, uint32_t number)
 
 static int remove_one(struct files_run *run, uint32_t number)
 {
-    int error = vfs_remove(path_of(run, number));
+    int error = vfs_remove(bench_directory_file(&run->files, number));
 
     if (!error && run->is_synced_each)
         error = vfs_fsync(run->opened);
@@ -92,7 +85,7 @@ static int measure(struct files_run *run, const char *name,
     uint64_t ns = bench_now_ns() - start;
     shell_progress(run->bench->shell, "%s", "");
     if (error)
-        shell_error(run->bench->shell, "%s: %s", run->path, errno_text(error));
+        shell_error(run->bench->shell, "%s: %s", run->files.path, errno_text(error));
     else
         bench_report_per(run->bench, name, ns, run->count);
     return error;
@@ -113,7 +106,7 @@ static int measure_one_sync(struct files_run *run)
 
 static int measure_synced(struct files_run *run)
 {
-    int error = vfs_open(run->directory, VFS_READ, &run->opened);
+    int error = vfs_open(run->files.directory, VFS_READ, &run->opened);
 
     if (error)
         return error;
@@ -126,15 +119,14 @@ static int measure_synced(struct files_run *run)
 
 static int run_files(struct files_run *run)
 {
-    int error = vfs_mkdir(run->directory);
+    int error = vfs_mkdir(run->files.directory);
 
     if (error) {
-        shell_error(run->bench->shell, "%s: %s", run->directory, errno_text(error));
+        shell_error(run->bench->shell, "%s: %s", run->files.directory, errno_text(error));
         return error;
     }
     error = run->is_synced_each ? measure_synced(run) : measure_one_sync(run);
-    int cleanup_error = vfs_remove_tree(run->directory, NULL);
-    return error ? error : cleanup_error;
+    return bench_directory_end(&run->files, error);
 }
 
 static int files_bench(struct bench *bench)
@@ -148,21 +140,14 @@ static int files_bench(struct bench *bench)
         return -EINVAL;
     }
     struct files_run *run = kzalloc(sizeof(*run));
-    char *base = kmalloc(VFS_PATH_MAX);
-    int error =
-        run && base ? vfs_resolve(shell_directory(bench->shell), bench->argv[0], base) : -ENOMEM;
-    if (!error && strlen(base) + 32 > VFS_PATH_MAX)
-        error = -ENAMETOOLONG;
-    if (error) {
-        shell_error(bench->shell, "%s: %s", bench->argv[0], errno_text(error));
-    } else {
-        run->bench = bench;
-        run->count = count;
-        run->is_synced_each = is_synced_each;
-        snprintf(run->directory, sizeof(run->directory), "%s/bench", strcmp(base, "/") ? base : "");
+    if (!run)
+        return -ENOMEM;
+    run->bench = bench;
+    run->count = count;
+    run->is_synced_each = is_synced_each;
+    int error = bench_directory_init(&run->files, bench, "bench");
+    if (!error)
         error = run_files(run);
-    }
-    kfree(base);
     kfree(run);
     return error;
 }

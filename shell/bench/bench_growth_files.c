@@ -2,13 +2,12 @@
  * Benchmark of growth: what it costs to look at a file, and to make and remove one, in a directory
  * of 100 files and in one of 100,000.
  */
-#include "fs/vfs.h"
 #include "kernel/sched/task.h"
 #include "lib/errno.h"
 #include "lib/printf.h"
-#include "lib/string.h"
 #include "mm/kmalloc.h"
 #include "shell/bench/bench.h"
+#include "shell/bench/bench_directory.h"
 #include "shell/bench/bench_random.h"
 
 #define FILES_SMALL 100
@@ -19,20 +18,14 @@
 struct growth {
     struct bench *bench;
     unsigned int count;
-    char directory[VFS_PATH_MAX];
-    char path[VFS_PATH_MAX];
+    struct bench_directory files;
 };
-
-static const char *path_of(struct growth *growth, uint32_t number)
-{
-    snprintf(growth->path, sizeof(growth->path), "%s/file%u", growth->directory, number);
-    return growth->path;
-}
 
 static int make_file(struct growth *growth, uint32_t number)
 {
     struct file *file;
-    int error = vfs_open(path_of(growth, number), VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE, &file);
+    int error = vfs_open(bench_directory_file(&growth->files, number),
+                         VFS_WRITE | VFS_CREATE | VFS_EXCLUSIVE, &file);
 
     if (!error)
         vfs_close(file);
@@ -41,7 +34,7 @@ static int make_file(struct growth *growth, uint32_t number)
 
 static int fill(struct growth *growth)
 {
-    int error = vfs_mkdir(growth->directory);
+    int error = vfs_mkdir(growth->files.directory);
 
     for (uint32_t i = 0; i < growth->count && !error; i++) {
         error = make_file(growth, i);
@@ -71,7 +64,9 @@ static int measure_looks(struct growth *growth)
     uint64_t start = bench_now_ns();
 
     for (uint64_t i = 0; i < looks && !error; i++)
-        error = vfs_stat(path_of(growth, bench_random_below(&random, growth->count)), &stat);
+        error = vfs_stat(
+            bench_directory_file(&growth->files, bench_random_below(&random, growth->count)),
+            &stat);
     if (!error)
         report(growth, "stat", bench_now_ns() - start, looks);
     return error;
@@ -87,7 +82,7 @@ static int measure_makings(struct growth *growth)
     for (uint64_t i = 0; i < makings && !error; i++) {
         error = make_file(growth, growth->count);
         if (!error)
-            error = vfs_remove(path_of(growth, growth->count));
+            error = vfs_remove(bench_directory_file(&growth->files, growth->count));
     }
     if (!error)
         error = vfs_sync();
@@ -106,26 +101,19 @@ static int measure_directory(struct growth *growth, unsigned int count)
     if (!error)
         error = measure_makings(growth);
     if (error)
-        shell_error(growth->bench->shell, "%s: %s", growth->path, errno_text(error));
-    int cleanup_error = vfs_remove_tree(growth->directory, NULL);
-    return error ? error : cleanup_error;
+        shell_error(growth->bench->shell, "%s: %s", growth->files.path, errno_text(error));
+    return bench_directory_end(&growth->files, error);
 }
 
-static int run(struct growth *growth, char *base)
+static int run(struct growth *growth)
 {
-    struct bench *bench = growth->bench;
-    int error = vfs_resolve(shell_directory(bench->shell), bench->argv[0], base);
+    int error = bench_directory_init(&growth->files, growth->bench, "growth");
 
-    if (!error && strlen(base) + 32 > VFS_PATH_MAX)
-        error = -ENAMETOOLONG;
-    if (error) {
-        shell_error(bench->shell, "%s: %s", bench->argv[0], errno_text(error));
-        return error;
-    }
-    snprintf(growth->directory, sizeof(growth->directory), "%s/growth",
-             strcmp(base, "/") ? base : "");
-    error = measure_directory(growth, FILES_SMALL);
-    return error ? error : measure_directory(growth, (unsigned int)bench_count(bench, FILES_LARGE));
+    if (!error)
+        error = measure_directory(growth, FILES_SMALL);
+    if (!error)
+        error = measure_directory(growth, (unsigned int)bench_count(growth->bench, FILES_LARGE));
+    return error;
 }
 
 static int growth_files_bench(struct bench *bench)
@@ -135,14 +123,10 @@ static int growth_files_bench(struct bench *bench)
         return -EINVAL;
     }
     struct growth *growth = kzalloc(sizeof(*growth));
-    char *base = kmalloc(VFS_PATH_MAX);
-    int error = -ENOMEM;
-
-    if (growth && base) {
-        growth->bench = bench;
-        error = run(growth, base);
-    }
-    kfree(base);
+    if (!growth)
+        return -ENOMEM;
+    growth->bench = bench;
+    int error = run(growth);
     kfree(growth);
     return error;
 }

@@ -15,6 +15,7 @@
 
 #include "fs/vfs.h"
 #include "lib/byteorder.h"
+#include "tests/fuzz/file_walk.h"
 #include "tests/unit/fs/fat_image.h"
 #include "tools/nanofs/platform.h"
 
@@ -65,67 +66,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-/* ---- what a user might do -------------------------------------------------------------------- */
-
-struct names {
-    char names[40][VFS_NAME_MAX + 1];
-    unsigned int count;
-};
-
-static bool collect(void *context, const char *name, size_t length, enum vnode_type type,
-                    uint64_t inode)
+static bool is_enough(void)
 {
-    struct names *names = context;
-
-    (void)type;
-    (void)inode;
-    if (length == 0 || length > VFS_NAME_MAX || memchr(name, '/', length) || strlen(name) != length)
-        abort();
-    if (names->count == 40)
-        return false;
-    memcpy(names->names[names->count++], name, length + 1);
-    return true;
-}
-
-static void read_some(const char *path)
-{
-    static char buffer[65536];
-    struct file *file;
-    size_t done;
-
-    if (vfs_open(path, VFS_READ, &file))
-        return;
-    (void)!vfs_read(file, buffer, sizeof(buffer), 0, &done);
-    (void)!vfs_read(file, buffer, 3000, 777, &done);
-    (void)!vfs_read(file, buffer, 3000, 1 << 20, &done);
-    vfs_close(file);
-}
-
-static void walk(const char *directory, int depth)
-{
-    struct names *names = calloc(1, sizeof(*names));
-    struct file *file;
-    uint64_t cursor = 0;
-    char path[VFS_PATH_MAX];
-
-    if (!vfs_open(directory, VFS_READ, &file)) {
-        (void)!vfs_readdir(file, &cursor, collect, names);
-        vfs_close(file);
-    }
-    for (unsigned int i = 0; i < names->count; i++) {
-        struct vfs_stat stat;
-
-        if (fat_image_current->reads > READS_MAX)
-            break;
-        snprintf(path, sizeof(path), "%s/%s", directory[1] ? directory : "", names->names[i]);
-        if (vfs_stat(path, &stat))
-            continue;
-        if (stat.type == VNODE_FILE)
-            read_some(path);
-        else if (depth < 3)
-            walk(path, depth + 1);
-    }
-    free(names);
+    return fat_image_current->reads > READS_MAX;
 }
 
 static void use(struct fat_image *image)
@@ -133,8 +76,8 @@ static void use(struct fat_image *image)
     image->reads = 0;
     fat_image_current = image;
     if (!vfs_mount("fat", "image", "/")) {
-        walk("/", 0);
-        read_some("/user-data");
+        file_walk("/", is_enough, 0);
+        walk_read("/user-data");
         vfs_unmount_all();
     }
     if (vnode_cache_count())

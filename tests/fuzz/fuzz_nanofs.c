@@ -15,6 +15,7 @@
 #include "fs/nanofs/nanofs.h"
 #include "fs/vfs.h"
 #include "lib/crc32.h"
+#include "tests/fuzz/file_walk.h"
 #include "tests/unit/fs/sim_disk.h"
 #include "tools/nanofs/platform.h"
 
@@ -192,68 +193,7 @@ static void apply(struct sim_disk *disk, const uint8_t *record)
     sim_disk_put(disk, block, data);
 }
 
-/* ---- what a user might do ----------------------------------------------------------------------
- */
-
-struct names {
-    char names[80][64];
-    unsigned int count;
-};
-
-static bool collect(void *context, const char *name, size_t length, enum vnode_type type,
-                    uint64_t inode)
-{
-    struct names *names = context;
-
-    (void)type;
-    (void)inode;
-    if (names->count == 80)
-        return false;
-    snprintf(names->names[names->count++], 64, "%.*s", (int)MIN(length, (size_t)60), name);
-    return true;
-}
-
-static void read_some(const char *path)
-{
-    static char buffer[65536];
-    struct file *file;
-    size_t done;
-
-    if (vfs_open(path, VFS_READ, &file))
-        return;
-    (void)!vfs_read(file, buffer, sizeof(buffer), 0, &done);
-    (void)!vfs_read(file, buffer, sizeof(buffer), 150000, &done);
-    vfs_close(file);
-}
-
-static void walk(const char *directory, int depth)
-{
-    struct names *names = calloc(1, sizeof(*names));
-    struct file *file;
-    uint64_t cursor = 0;
-    char path[512];
-
-    if (!vfs_open(directory, VFS_READ, &file)) {
-        for (int i = 0; i < 4 && cursor != UINT64_MAX; i++) {
-            names->count = 0;
-            if (vfs_readdir(file, &cursor, collect, names))
-                break;
-        }
-        vfs_close(file);
-    }
-    for (unsigned int i = 0; i < names->count; i++) {
-        struct vfs_stat stat;
-
-        snprintf(path, sizeof(path), "%s/%s", directory[1] ? directory : "", names->names[i]);
-        if (vfs_stat(path, &stat))
-            continue;
-        if (stat.type == VNODE_FILE)
-            read_some(path);
-        else if (depth < 3)
-            walk(path, depth + 1);
-    }
-    free(names);
-}
+/* ---- what a user might do besides reading ---------------------------------------------------- */
 
 static void change(void)
 {
@@ -291,7 +231,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (nanofs_check_device(&disk->device, NULL) < -4096)
         abort();
     if (!vfs_mount("nanofs", "sim", "/")) {
-        walk("/", 0);
+        file_walk("/", NULL, 0);
         change();
         vfs_unmount_all();
     }

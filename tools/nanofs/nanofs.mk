@@ -1,6 +1,6 @@
 # build/nanofs: the file system as a program of this machine. Included by the Makefile.
 
-NANOFS_TOOL_SOURCES := $(wildcard tools/nanofs/*.c) fs/vnode.c fs/path.c fs/mount.c \
+NANOFS_TOOL_SOURCES := $(wildcard tools/nanofs/*.c) fs/vnode.c fs/vnode_name.c fs/path.c fs/mount.c \
 	fs/vfs_file.c fs/vfs_directory.c $(filter-out fs/nanofs/disk.c,$(wildcard fs/nanofs/*.c)) \
 	$(addprefix lib/,errno.c string.c crc32.c bitmap.c rbtree.c hash.c hash_table.c sort.c uuid.c printf.c parse.c)
 NANOFS_TOOL_CFLAGS := -std=gnu11 -O2 -g -fno-strict-aliasing $(filter-out -Wframe-larger-than=%,$(WARNINGS))

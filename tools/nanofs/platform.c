@@ -324,7 +324,7 @@ void page_statistics(struct page_statistics *statistics)
 
 bool page_memory_is_low(void)
 {
-    return false; /* the machine swaps */
+    return platform.is_memory_low;
 }
 
 #if CONFIG_DEBUG

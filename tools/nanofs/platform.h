@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,5 +14,6 @@ struct platform {
     uint64_t random_state;                         /* if not 0: random_bytes() follows from it */
     uint64_t fail_allocation; /* if not 0: the n-th allocation from now fails */
     size_t total_pages;       /* of "memory", for limits */
+    bool is_memory_low;       /* what page_memory_is_low() says */
 };
 extern struct platform platform;

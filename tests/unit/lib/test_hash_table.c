@@ -48,8 +48,7 @@ static struct element *find(const struct hash_table *table, uint32_t key)
 {
     struct element *element;
 
-    hash_table_for_each_entry(element, table, hash_of(key), struct element, node)
-    {
+    hash_table_for_each_entry(element, table, hash_of(key), struct element, node) {
         if (element->key == key)
             return element;
     }
