@@ -20,6 +20,8 @@
 #define TABLES_MAX       64
 #define MMIO_DEVICES_MAX 64
 #define VIRTIO_MMIO_HID  "LNRO0005"
+#define EISA_PNP0A03     0x030ad041u /* a PCI host bridge; EISA ids are compressed (19.3.4) */
+#define EISA_PNP0A08     0x080ad041u /* of PCI Express */
 
 struct table {
     const void *bytes;
@@ -35,7 +37,7 @@ static struct acpi_fadt fadt;
 static struct acpi_mcfg mcfg;
 static struct acpi_hpet hpet;
 static struct acpi_sleep_type sleep_s5;
-static bool has_madt, has_fadt, has_mcfg, has_hpet, has_s5;
+static bool has_madt, has_fadt, has_mcfg, has_hpet, has_s5, has_pci_bridge;
 static struct acpi_mmio_device mmio_devices[MMIO_DEVICES_MAX];
 static size_t mmio_device_count;
 
@@ -184,6 +186,8 @@ static void load_dsdt(void)
     const uint8_t *aml = (const uint8_t *)dsdt->bytes + ACPI_HEADER_SIZE;
     size_t length = dsdt->length - ACPI_HEADER_SIZE;
     has_s5 = acpi_aml_find_s5(aml, length, &sleep_s5) == 0;
+    has_pci_bridge = acpi_aml_has_eisa_id(aml, length, EISA_PNP0A03) ||
+                     acpi_aml_has_eisa_id(aml, length, EISA_PNP0A08);
     mmio_device_count =
         acpi_aml_find_devices(aml, length, VIRTIO_MMIO_HID, mmio_devices, MMIO_DEVICES_MAX);
 }
@@ -289,6 +293,12 @@ const struct acpi_sleep_type *acpi_sleep_s5(void)
 {
     load_once();
     return has_s5 ? &sleep_s5 : NULL;
+}
+
+bool acpi_has_pci_bridge(void)
+{
+    load_once();
+    return has_pci_bridge;
 }
 
 size_t acpi_virtio_mmio(const struct acpi_mmio_device **devices)

@@ -25,6 +25,9 @@ const struct acpi_hpet *acpi_hpet(void);
 /** acpi_sleep_s5() - the values of \_S5: how to power off. */
 const struct acpi_sleep_type *acpi_sleep_s5(void);
 
+/** acpi_has_pci_bridge() - the DSDT knows of a PCI host bridge. */
+bool acpi_has_pci_bridge(void);
+
 /** acpi_virtio_mmio() - the virtio-mmio devices of the DSDT. Return: how many. */
 size_t acpi_virtio_mmio(const struct acpi_mmio_device **devices);
 

@@ -271,3 +271,16 @@ size_t acpi_aml_find_devices(const void *aml, size_t length, const char *hid,
     }
     return count;
 }
+
+bool acpi_aml_has_eisa_id(const void *aml, size_t length, uint32_t id)
+{
+    struct cursor c = { aml, (const uint8_t *)aml + length };
+    uint64_t value;
+
+    while (find_name(&c, "_HID")) {
+        struct cursor look = c;
+        if (take_integer(&look, &value) && value == id)
+            return true;
+    }
+    return false;
+}

@@ -7,6 +7,7 @@
  */
 #include "drivers/bus/pci.h"
 
+#include "acpi/acpi.h"
 #include "drivers/bus/pci_config.h"
 #include "kernel/init.h"
 #include "kernel/log.h"
@@ -267,7 +268,11 @@ static int __init pci_init(void)
     int error = pci_config_init();
 
     if (error) {
-        log_info("pci", "no PCI on this machine");
+        if (acpi_has_pci_bridge())
+            log_warning("pci",
+                        "there is a host bridge, but no MCFG says how to reach what is on it");
+        else
+            log_info("pci", "no PCI on this machine");
         return 0;
     }
     pci_config_segments(scan_segment);

@@ -104,4 +104,11 @@ def test_irqstat_shows_vectors_on_every_cpu(boot, tmp_path):
 
 def test_without_pci(boot):
     guest = boot(machine="microvm")
+    assert "no PCI functions" in guest.run("pci") and "pci: no PCI on this machine" in guest.log
+
+
+def test_a_bridge_that_cannot_be_reached(boot):
+    """QEMU's microvm has PCI, but neither an MCFG nor the ports to reach it: a warning, not silence."""
+    guest = boot(machine="microvm,pcie=on", devices=["-device", "virtio-rng-pci"])
+    assert "WARNING pci: there is a host bridge, but no MCFG" in guest.log
     assert "no PCI functions" in guest.run("pci")

@@ -362,6 +362,23 @@ static void test_virtio_mmio_of_microvm(void **state)
     free(table.bytes);
 }
 
+static void test_pci_bridges(void **state)
+{
+    static const char *const names[] = { "pc-DSDT", "q35-DSDT", "microvm-DSDT" };
+    static const uint32_t expected[] = { 0x030ad041, 0x080ad041, 0 };
+    (void)state;
+
+    for (size_t m = 0; m < ARRAY_SIZE(names); m++) {
+        struct table_file table = table_read(names[m]);
+        const uint8_t *aml = table.bytes + 36;
+        size_t length = table.length - 36;
+        assert_true(!expected[m] || acpi_aml_has_eisa_id(aml, length, expected[m]));
+        assert_false(
+            acpi_aml_has_eisa_id(aml, length, expected[m] == 0x080ad041 ? 0x030ad042 : 0x080ad041));
+        free(table.bytes);
+    }
+}
+
 static void test_aml_cut_anywhere(void **state)
 {
     (void)state;
@@ -375,6 +392,7 @@ static void test_aml_cut_anywhere(void **state)
         int error = acpi_aml_find_s5(copy, length, &sleep);
         assert_true(error == 0 || error == -ENOENT);
         assert_true(acpi_aml_find_devices(copy, length, "LNRO0005", devices, 4) <= 4);
+        assert_false(acpi_aml_has_eisa_id(copy, length, 0x12345678));
         free(copy);
     }
     free(table.bytes);
@@ -389,4 +407,4 @@ UNIT_TESTS(UNIT_TEST(test_rsdp_of_both_revisions), UNIT_TEST(test_table_check),
            UNIT_TEST(test_madt_entry_without_length), UNIT_TEST(test_fadt_of_each_machine),
            UNIT_TEST(test_mcfg_and_hpet), UNIT_TEST(test_s5_of_each_machine),
            UNIT_TEST(test_s5_by_hand), UNIT_TEST(test_virtio_mmio_of_microvm),
-           UNIT_TEST(test_aml_cut_anywhere))
+           UNIT_TEST(test_pci_bridges), UNIT_TEST(test_aml_cut_anywhere))
