@@ -1,38 +1,22 @@
 /*
- * The DHCP client (RFC 2131, 4.4): states as functions of one task per device.
+ * DHCP: which devices have a client, who starts one (the dhcp command, and dhcp=auto), and who asks
+ * how it fares. What a client does is in net/dhcp_client.c. Boot never waits for it.
  *
- * Above: the dhcp command, and dhcp=auto. Below: a UDP socket bound to the device, ARP for the
- * probe, net/interface.h for the result. Boot never waits for it. The task ends when the device is
- * unregistered or gets an address by `ip=` after boot, never because no server answers: it asks on,
- * ever more seldom.
+ * A client ends when its device is unregistered, or gets an address by `ip=` after boot.
  */
 #include "net/dhcp.h"
 
 #include "kernel/init.h"
 #include "kernel/log.h"
 #include "kernel/parameter.h"
-#include "kernel/random.h"
 #include "kernel/sched/task.h"
-#include "kernel/sync/wait_queue.h"
+#include "kernel/sync/spinlock.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
-#include "net/arp.h"
-#include "net/dhcp_message.h"
+#include "net/dhcp_internal.h"
 #include "net/interface.h"
 #include "net/netdev.h"
-#include "net/socket.h"
-
-/*
- * RFC 2131, 4.1 has the first wait at 4 s, which made sense on a bus of coaxial cable; a lost frame
- * costs a virtual machine less if it asks again after one.
- */
-#define FIRST_WAIT_NS   (1 * NS_PER_S)
-#define LAST_WAIT_NS    (64 * NS_PER_S)
-#define DECLINE_WAIT_NS (10 * NS_PER_S) /* RFC 2131, 3.1, 5 */
-#define REQUEST_TRIES   4
-#define LEASE_FOREVER   UINT32_MAX
-#define RENEW_RETRY_MIN 60 /* seconds; RFC 2131, 4.4.5 */
 
 enum dhcp_mode {
     DHCP_MODE_ON,
@@ -54,25 +38,9 @@ static int dhcp_parameter(const char *value)
 }
 PARAMETER(dhcp, "dhcp", "auto|on|off", "DHCP at boot, by command only, or never", dhcp_parameter);
 
-struct dhcp_client {
-    struct list_node node;     /* guarded by clients_lock */
-    struct netdev *netdev;     /* const */
-    struct dhcp_status status; /* guarded by clients_lock */
-    struct wait_queue changed; /* status, wants_check or is_stopped changed */
-    bool wants_check;          /* atomic: the link came back: is the lease still good? */
-    bool is_stopped;           /* atomic: the device is gone */
-    /* The task's own: */
-    struct socket *socket;
-    uint32_t transaction;
-    uint64_t begun_ns;
-    uint64_t requested_ns; /* when the request that was acknowledged was sent */
-    struct dhcp_reply lease;
-    uint64_t rebind_ns;
-    uint8_t message[1500];
-};
-
 static DEFINE_SPINLOCK(clients_lock, "dhcp_clients", LOCK_RANK_NET_LISTENER);
 static struct list clients __guarded_global(clients_lock) = LIST_INIT(clients);
+static DEFINE_WAIT_QUEUE(news, "dhcp"); /* of any client: what is published, and its end */
 
 const char *dhcp_state_name(enum dhcp_state state)
 {
@@ -86,379 +54,7 @@ const char *dhcp_state_name(enum dhcp_state state)
     return names[state];
 }
 
-static void set_state(struct dhcp_client *client, enum dhcp_state state)
-{
-    irqflags_t flags = spin_lock_irqsave(&clients_lock);
-
-    client->status.state = state;
-    spin_unlock_irqrestore(&clients_lock, flags);
-    wake_all(&client->changed);
-}
-
-static bool is_stopped(const struct dhcp_client *client)
-{
-    return __atomic_load_n(&client->is_stopped, __ATOMIC_ACQUIRE);
-}
-
-/* ---- messages ------------------------------------------------------------------------------ */
-
-static int send_request(struct dhcp_client *client, const struct dhcp_request *request,
-                        uint32_t server)
-{
-    struct socket_address to = socket_address_v4(server, DHCP_SERVER_PORT);
-    size_t length = dhcp_build(client->message, request);
-
-    return socket_send_to(client->socket, client->message, length, &to);
-}
-
-static void fill_request(struct dhcp_client *client, struct dhcp_request *request,
-                         enum dhcp_type type)
-{
-    uint64_t seconds = (clock_now_ns() - client->begun_ns) / NS_PER_S;
-
-    memset(request, 0, sizeof(*request));
-    request->type = type;
-    request->transaction = client->transaction;
-    request->seconds = (uint16_t)MIN(seconds, (uint64_t)UINT16_MAX);
-    memcpy(request->mac, client->netdev->mac, MAC_SIZE);
-}
-
-/*
- * Wait for a reply to our transaction: an OFFER (@type DHCP_OFFER), or an ACK or NAK (DHCP_ACK),
- * from @server (0: any). 0 or -ETIMEDOUT, -ECANCELED, or a socket error.
- */
-static int await_reply(struct dhcp_client *client, enum dhcp_type type, uint32_t server,
-                       uint64_t deadline_ns, struct dhcp_reply *reply)
-{
-    for (;;) {
-        size_t length;
-        int error = socket_receive(client->socket, client->message, sizeof(client->message),
-                                   deadline_ns, &length);
-        if (error)
-            return error;
-        if (is_stopped(client))
-            return -ECANCELED;
-        if (dhcp_parse(client->message, length, client->transaction, client->netdev->mac, reply))
-            continue;
-        if (server && reply->server && reply->server != server)
-            continue;
-        if (type == DHCP_OFFER ? reply->type == DHCP_OFFER : reply->type != DHCP_OFFER)
-            return 0;
-    }
-}
-
-/* Plus or minus half a second, so that a rack that lost power does not ask in step. */
-static uint64_t spread(uint64_t wait_ns)
-{
-    return wait_ns - NS_PER_S / 2 + random_u64() % NS_PER_S;
-}
-
-/* A pause in which a stop or a link event is noticed. */
-static void pause_until(struct dhcp_client *client, uint64_t deadline_ns)
-{
-    int error = wait_event(
-        &client->changed,
-        is_stopped(client) || __atomic_load_n(&client->wants_check, __ATOMIC_ACQUIRE), deadline_ns);
-    (void)error; /* each of its ends is a reason to go on */
-}
-
-/* ---- getting a lease ----------------------------------------------------------------------- */
-
-/* DISCOVER until somebody offers. 0 or -ECANCELED. */
-static int select_offer(struct dhcp_client *client, struct dhcp_reply *offer)
-{
-    uint64_t wait_ns = FIRST_WAIT_NS;
-    struct dhcp_request request;
-
-    set_state(client, DHCP_STATE_SELECTING);
-    client->transaction = random_u32();
-    client->begun_ns = clock_now_ns();
-    for (;;) {
-        uint64_t deadline_ns = deadline_after_ns(spread(wait_ns));
-        fill_request(client, &request, DHCP_DISCOVER);
-        request.wants_broadcast = true;
-        int error = send_request(client, &request, IPV4_BROADCAST);
-        if (!error)
-            error = await_reply(client, DHCP_OFFER, 0, deadline_ns, offer);
-        if (!error || is_stopped(client))
-            return error;
-        if (error != -ETIMEDOUT) /* the link is down, say */
-            pause_until(client, deadline_ns);
-        __atomic_store_n(&client->wants_check, false, __ATOMIC_RELEASE);
-        wait_ns = MIN(wait_ns * 2, (uint64_t)LAST_WAIT_NS);
-    }
-}
-
-/* REQUEST what was offered. 0 with the lease; -EAGAIN refused or no answer; -ECANCELED. */
-static int request_offer(struct dhcp_client *client, const struct dhcp_reply *offer)
-{
-    uint64_t wait_ns = FIRST_WAIT_NS;
-    struct dhcp_request request;
-
-    set_state(client, DHCP_STATE_REQUESTING);
-    for (int try = 0; try < REQUEST_TRIES; try++, wait_ns *= 2) {
-        fill_request(client, &request, DHCP_REQUEST);
-        request.requested_address = offer->address;
-        request.server = offer->server;
-        request.wants_broadcast = true;
-        client->requested_ns = clock_now_ns();
-        int error = send_request(client, &request, IPV4_BROADCAST);
-        if (!error)
-            error = await_reply(client, DHCP_ACK, offer->server, deadline_after_ns(spread(wait_ns)),
-                                &client->lease);
-        if (!error)
-            return client->lease.type == DHCP_ACK ? 0 : -EAGAIN;
-        if (is_stopped(client))
-            return -ECANCELED;
-    }
-    return -EAGAIN;
-}
-
-/* RFC 2131, 3.1, 5: nobody else may have it. 0; -EAGAIN it was declined; -ECANCELED. */
-static int probe_address(struct dhcp_client *client)
-{
-    struct dhcp_request request;
-    uint8_t mac[MAC_SIZE];
-    char address[IP_ADDRESS_TEXT_SIZE], owner[MAC_TEXT_SIZE];
-
-    set_state(client, DHCP_STATE_PROBING);
-    int error = arp_probe(client->netdev, client->lease.address, mac);
-    if (error != -EADDRINUSE)
-        return error == -ECANCELED ? error : 0;
-    log_warning("dhcp", "%s: %s is in use by %s: declined", client->netdev->name,
-                ipv4_format(address, client->lease.address), mac_format(owner, mac));
-    fill_request(client, &request, DHCP_DECLINE);
-    request.requested_address = client->lease.address;
-    request.server = client->lease.server;
-    error = send_request(client, &request, IPV4_BROADCAST);
-    pause_until(client, deadline_after_ns(DECLINE_WAIT_NS));
-    return error && is_stopped(client) ? -ECANCELED : -EAGAIN;
-}
-
-static unsigned int prefix_length_of(const struct dhcp_reply *lease)
-{
-    uint32_t mask = lease->netmask;
-    unsigned int length = 0;
-
-    if (!mask) /* by class, as they did then */
-        return lease->address >> 31 == 0 ? 8 : lease->address >> 30 == 2 ? 16 : 24;
-    while (length < 32 && mask & (1u << (31 - length)))
-        length++;
-    return length;
-}
-
-/* When to renew, rebind and give up, from the moment the request was sent (RFC 2131, 4.4.1). */
-static void set_times(struct dhcp_client *client)
-{
-    struct dhcp_reply *lease = &client->lease;
-    uint64_t start = client->requested_ns;
-    uint64_t seconds = lease->lease_seconds ? lease->lease_seconds : 3600;
-    bool is_forever = lease->lease_seconds == LEASE_FOREVER;
-    uint64_t t1 = lease->renewal_seconds, t2 = lease->rebind_seconds;
-
-    if (t2 == 0 || t2 >= seconds)
-        t2 = seconds * 7 / 8;
-    if (t1 == 0 || t1 >= t2)
-        t1 = MIN(seconds / 2, t2);
-    irqflags_t flags = spin_lock_irqsave(&clients_lock);
-    client->status.expires_ns = is_forever ? DEADLINE_NEVER : start + seconds * NS_PER_S;
-    client->status.renew_ns = is_forever ? DEADLINE_NEVER : start + t1 * NS_PER_S;
-    client->rebind_ns = is_forever ? DEADLINE_NEVER : start + t2 * NS_PER_S;
-    client->status.address = lease->address;
-    client->status.prefix_length = prefix_length_of(lease);
-    client->status.server = lease->server;
-    client->status.gateway = lease->gateway;
-    spin_unlock_irqrestore(&clients_lock, flags);
-}
-
-static void apply_lease(struct dhcp_client *client, bool is_new)
-{
-    const struct dhcp_reply *lease = &client->lease;
-    struct netdev *netdev = client->netdev;
-    char address[IP_ADDRESS_TEXT_SIZE], server[IP_ADDRESS_TEXT_SIZE];
-    unsigned int prefix_length = prefix_length_of(lease);
-    int error = 0;
-
-    if (is_new || interface_ipv4(&netdev->interface) != lease->address)
-        error = interface_set_ipv4(netdev, lease->address, prefix_length);
-    if (!error && lease->gateway)
-        error = interface_set_gateway(netdev, lease->gateway);
-    if (error)
-        log_warning("dhcp", "%s: the lease cannot be used whole: %s", netdev->name,
-                    errno_text(error));
-    if (lease->name_server_count)
-        interface_set_name_servers(lease->name_servers, lease->name_server_count);
-    if (lease->mtu >= NETDEV_MTU_MIN && lease->mtu < netdev->mtu &&
-        netdev_set_mtu(netdev, lease->mtu))
-        log_warning("dhcp", "%s: MTU %u refused", netdev->name, lease->mtu);
-    set_times(client);
-    if (is_new) {
-        arp_announce(netdev);
-        log_info("dhcp", "%s: %s/%u from %s, lease %u s", netdev->name,
-                 ipv4_format(address, lease->address), prefix_length,
-                 ipv4_format(server, lease->server), lease->lease_seconds);
-    }
-    set_state(client, DHCP_STATE_BOUND);
-}
-
-static void drop_lease(struct dhcp_client *client, const char *why)
-{
-    log_warning("dhcp", "%s: %s", client->netdev->name, why);
-    interface_clear_ipv4(client->netdev);
-    irqflags_t flags = spin_lock_irqsave(&clients_lock);
-    client->status.address = 0;
-    spin_unlock_irqrestore(&clients_lock, flags);
-}
-
-/* 0 with an address in use, or -ECANCELED. */
-static int obtain_lease(struct dhcp_client *client)
-{
-    struct dhcp_reply offer;
-    int error;
-
-    do {
-        error = select_offer(client, &offer);
-        if (!error)
-            error = request_offer(client, &offer);
-        if (!error)
-            error = probe_address(client);
-    } while (error && !is_stopped(client));
-    if (!error && is_stopped(client))
-        error = -ECANCELED;
-    if (!error)
-        apply_lease(client, true);
-    return error;
-}
-
-/* ---- keeping it ---------------------------------------------------------------------------- */
-
-/* Half of what is left, but not too often (RFC 2131, 4.4.5); short leases want a finer measure. */
-static uint64_t retry_time(const struct dhcp_client *client, uint64_t limit_ns)
-{
-    uint64_t now = clock_now_ns();
-    uint64_t lease_seconds = client->lease.lease_seconds;
-    uint64_t least = MIN(RENEW_RETRY_MIN * NS_PER_S, lease_seconds * NS_PER_S / 16);
-
-    if (limit_ns <= now)
-        return now;
-    return MIN(limit_ns, now + MAX((limit_ns - now) / 2, least));
-}
-
-/*
- * One REQUEST for the address that we have: to the server (RENEWING), or to all (REBINDING).
- * 0 extended; -EAGAIN no answer by @deadline_ns; -ECONNREFUSED it was taken away (NAK).
- */
-static int extend(struct dhcp_client *client, uint32_t server, uint64_t deadline_ns)
-{
-    struct dhcp_request request;
-    struct dhcp_reply reply;
-    uint64_t sent_ns = clock_now_ns();
-
-    client->transaction = random_u32();
-    client->begun_ns = sent_ns;
-    fill_request(client, &request, DHCP_REQUEST);
-    request.client_address = client->lease.address;
-    int error = send_request(client, &request, server);
-    if (!error)
-        error = await_reply(client, DHCP_ACK, 0, deadline_ns, &reply);
-    if (error) {
-        pause_until(client, error == -ETIMEDOUT ? 0 : deadline_ns);
-        return -EAGAIN;
-    }
-    if (is_stopped(client))
-        return -EAGAIN;
-    if (reply.type == DHCP_NAK)
-        return -ECONNREFUSED;
-    client->requested_ns = sent_ns;
-    client->lease = reply;
-    apply_lease(client, false);
-    return 0;
-}
-
-/* From T1 on: the server we know until T2, then anyone until the lease ends. */
-static int extend_lease(struct dhcp_client *client)
-{
-    uint64_t expires_ns = client->status.expires_ns; /* written by this task alone */
-
-    for (;;) {
-        uint64_t now = clock_now_ns();
-        bool is_rebinding = now >= client->rebind_ns;
-        uint64_t limit_ns = is_rebinding ? expires_ns : client->rebind_ns;
-        if (now >= expires_ns)
-            return -ETIMEDOUT;
-        set_state(client, is_rebinding ? DHCP_STATE_REBINDING : DHCP_STATE_RENEWING);
-        __atomic_store_n(&client->wants_check, false, __ATOMIC_RELEASE);
-        int error = extend(client, is_rebinding ? IPV4_BROADCAST : client->lease.server,
-                           retry_time(client, limit_ns));
-        if (error != -EAGAIN || is_stopped(client))
-            return error;
-    }
-}
-
-/* Until the lease is lost: why, as a text; NULL when the device is gone. */
-static const char *keep_lease(struct dhcp_client *client)
-{
-    for (;;) {
-        pause_until(client, client->status.renew_ns);
-        if (is_stopped(client))
-            return NULL;
-        int error = extend_lease(client);
-        if (error == -ECONNREFUSED)
-            return "the server took the address back";
-        if (error == -ETIMEDOUT)
-            return "the lease has expired";
-        if (is_stopped(client))
-            return NULL;
-    }
-}
-
-static int open_socket(struct dhcp_client *client)
-{
-    struct socket_address any = { .port = DHCP_CLIENT_PORT };
-    int error = socket_create(SOCKET_UDP, &client->socket);
-
-    if (error)
-        return error;
-    error = socket_bind_netdev(client->socket, client->netdev);
-    if (!error)
-        error = socket_bind(client->socket, &any);
-    if (!error)
-        error = socket_set_option(client->socket, SOCKET_OPTION_BROADCAST, 1);
-    if (error)
-        socket_close(client->socket);
-    return error;
-}
-
-static void free_client(struct dhcp_client *client)
-{
-    irqflags_t flags = spin_lock_irqsave(&clients_lock);
-
-    list_remove(&client->node);
-    spin_unlock_irqrestore(&clients_lock, flags);
-    kfree(client);
-}
-
-static int client_task(void *arg)
-{
-    struct dhcp_client *client = arg;
-    int error = open_socket(client);
-
-    if (error) {
-        log_error("dhcp", "%s: no socket: %s", client->netdev->name, errno_text(error));
-        free_client(client);
-        return error;
-    }
-    while (!is_stopped(client) && obtain_lease(client) == 0) {
-        const char *why = keep_lease(client);
-        if (why)
-            drop_lease(client, why);
-    }
-    socket_close(client->socket);
-    free_client(client);
-    return 0;
-}
-
-/* ---- starting and asking ------------------------------------------------------------------- */
+/* ---- clients ------------------------------------------------------------------------------- */
 
 static struct dhcp_client *find_locked(const struct netdev *netdev) __must_hold(clients_lock)
 {
@@ -470,6 +66,34 @@ static struct dhcp_client *find_locked(const struct netdev *netdev) __must_hold(
     return NULL;
 }
 
+void dhcp_publish(struct dhcp_client *client)
+{
+    irqflags_t flags = spin_lock_irqsave(&clients_lock);
+
+    client->published = client->status;
+    spin_unlock_irqrestore(&clients_lock, flags);
+    wake_all(&news);
+}
+
+static void free_client(struct dhcp_client *client)
+{
+    irqflags_t flags = spin_lock_irqsave(&clients_lock);
+
+    list_remove(&client->node);
+    spin_unlock_irqrestore(&clients_lock, flags);
+    wake_all(&news);
+    kfree(client);
+}
+
+static int client_task(void *arg)
+{
+    struct dhcp_client *client = arg;
+    int error = dhcp_client_run(client);
+
+    free_client(client);
+    return error;
+}
+
 int dhcp_start(struct netdev *netdev)
 {
     if (mode == DHCP_MODE_OFF)
@@ -478,7 +102,7 @@ int dhcp_start(struct netdev *netdev)
     if (!client)
         return -ENOMEM;
     client->netdev = netdev;
-    wait_queue_init(&client->changed, "dhcp");
+    wait_queue_init(&client->told, "dhcp");
     irqflags_t flags = spin_lock_irqsave(&clients_lock);
     bool has_client = find_locked(netdev) != NULL;
     if (!has_client)
@@ -500,7 +124,7 @@ bool dhcp_status(struct netdev *netdev, struct dhcp_status *status)
     struct dhcp_client *client = find_locked(netdev);
 
     if (client)
-        *status = client->status;
+        *status = client->published;
     spin_unlock_irqrestore(&clients_lock, flags);
     return client != NULL;
 }
@@ -508,19 +132,17 @@ bool dhcp_status(struct netdev *netdev, struct dhcp_status *status)
 int dhcp_wait(struct netdev *netdev, uint64_t deadline_ns)
 {
     struct dhcp_status status = { 0 };
+    bool has_client = true;
+    int error = wait_event(
+        &news, !(has_client = dhcp_status(netdev, &status)) || status.state >= DHCP_STATE_BOUND,
+        deadline_ns);
 
-    irqflags_t flags = spin_lock_irqsave(&clients_lock);
-    struct dhcp_client *client = find_locked(netdev);
-    spin_unlock_irqrestore(&clients_lock, flags);
-    if (!client)
-        return -ENOENT;
-    return wait_event(&client->changed,
-                      dhcp_status(netdev, &status) && status.state >= DHCP_STATE_BOUND,
-                      deadline_ns);
+    return has_client ? error : -ENOENT;
 }
 
-/* A device came: dhcp=auto starts a client. Events may come in interrupt context: a task does it.
- */
+/* ---- dhcp=auto ----------------------------------------------------------------------------- */
+
+/* Devices come in any context: a task starts their clients. */
 static DEFINE_WAIT_QUEUE(arrivals, "dhcp starter");
 static bool has_arrival; /* atomic */
 
@@ -555,7 +177,7 @@ static void netdev_event(struct netdev_listener *listener __maybe_unused, struct
     if (client && event == NETDEV_LINK_UP)
         __atomic_store_n(&client->wants_check, true, __ATOMIC_RELEASE);
     if (client)
-        wake_all(&client->changed);
+        wake_all(&client->told);
     spin_unlock_irqrestore(&clients_lock, flags);
 }
 
