@@ -169,6 +169,12 @@ void netdev_receive(struct netdev *netdev, struct frame *frame);
 void netdev_transmit_wake(struct netdev *netdev, unsigned int index);
 
 /**
+ * netdev_is_busy() - is so much on its way through queue @index that somebody may wait for room?
+ * The driver then hears of sent frames soon, by an interrupt; otherwise it may take its time.
+ */
+bool netdev_is_busy(const struct netdev *netdev, unsigned int index);
+
+/**
  * netdev_transmit_done() - the driver is done with @frame, which it frees next
  * Context: any. Takes no lock that a driver may hold.
  */

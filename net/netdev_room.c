@@ -43,6 +43,11 @@ void netdev_take_room_locked(struct netdev_queue *queue, struct frame *frame)
     WRITE_ONCE(queue->room_taken, queue->room_taken + (uint32_t)frame->control[0]);
 }
 
+bool netdev_is_busy(const struct netdev *netdev, unsigned int index)
+{
+    return on_its_way(&netdev->queues[index]) > ROOM_LOW;
+}
+
 void netdev_transmit_done(struct frame *frame)
 {
     struct netdev_queue *queue = &frame->netdev->queues[frame->queue];

@@ -57,6 +57,8 @@ struct net_tx {
     struct virtio_net_hdr *headers; /* one per ring entry, for frames without headroom */
     uint16_t next_header __guarded_by(lock);
     bool is_full __guarded_by(lock);
+    bool is_timer_armed __guarded_by(lock);
+    struct timer reclaim_timer; /* for what was sent last */
     struct scatter_segment chain[FRAME_SEGMENTS_MAX + 1] __guarded_by(lock);
     char name[VIRTIO_NET_NAME_SIZE];
 };

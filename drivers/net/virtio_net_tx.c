@@ -3,8 +3,15 @@
  *
  * The virtio header goes into the frame's headroom, so that a small frame is one descriptor; where
  * there is none (a frame over shared buffers) or the device wants them apart, it has a slot beside
- * the ring. Sent frames are freed at the next transmit or poll; an interrupt is asked for only at
- * the end of what is in flight, so that nothing stays pinned and a batch costs one.
+ * the ring.
+ *
+ * Sent frames are freed at the next transmit or poll, or by a timer when neither comes. There is no
+ * interrupt for them while the queue is short. When the ring is full, or somebody may wait for
+ * room, one is asked for after half of what is in flight, so that the device has something to do
+ * until more comes.
+ *
+ * Who sends holds the lock for the ring only: not while frames are freed, nor while the device is
+ * told, which takes as long as a dozen packets where it is emulated.
  */
 #include "arch/mmu.h"
 #include "drivers/net/virtio_net.h"
@@ -12,12 +19,25 @@
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 
+#define RECLAIM_NS (5 * NS_PER_MS) /* so long may a frame stay that has been sent */
+
+static void reclaim_timer_expired(struct timer *timer)
+{
+    struct net_pair *pair = container_of(timer, struct net_pair, tx.reclaim_timer);
+    irqflags_t flags = spin_lock_irqsave(&pair->tx.lock);
+
+    pair->tx.is_timer_armed = false;
+    spin_unlock_irqrestore(&pair->tx.lock, flags);
+    net_tx_reclaim(pair);
+}
+
 int net_tx_init(struct net_pair *pair, struct virtq *vq)
 {
     struct net_tx *tx = &pair->tx;
 
     spin_lock_init(&tx->lock, "virtio_net_tx", LOCK_RANK_DEVICE);
     tx->vq = vq;
+    timer_init(&tx->reclaim_timer, "virtio_net sent", reclaim_timer_expired);
     tx->headers = kcalloc(vq->size, sizeof(tx->headers[0]));
     virtq_disable_interrupts(vq);
     return tx->headers ? 0 : -ENOMEM;
@@ -76,15 +96,35 @@ static size_t build_chain(struct net_pair *pair, struct frame *frame)
     return count;
 }
 
-/* Free what the device has sent. */
-static void reclaim_locked(struct net_pair *pair) __must_hold(pair->tx.lock)
+/* Take what the device has sent off the ring, to be freed without the lock. */
+static void take_sent_locked(struct net_pair *pair, struct frame_queue *sent)
+    __must_hold(pair->tx.lock)
 {
     struct frame *frame;
 
     while ((frame = virtq_pop(pair->tx.vq, NULL)) != NULL) {
         netdev_transmit_done(frame);
-        frame_free(frame);
+        frame_queue_push(sent, frame);
     }
+}
+
+/*
+ * What the device is to tell of what is in flight: nothing, the timer looks; but once half of it
+ * has been sent, where somebody waits for room. Return: false when so much was sent already.
+ */
+static bool await_sent_locked(struct net_pair *pair) __must_hold(pair->tx.lock)
+{
+    struct net_tx *tx = &pair->tx;
+    unsigned int in_flight = virtq_in_flight(tx->vq);
+
+    if (in_flight > 0 && (tx->is_full || netdev_is_busy(&pair->net->netdev, pair->index)))
+        return virtq_interrupt_after(tx->vq, DIV_ROUND_UP(in_flight, 2));
+    virtq_disable_interrupts(tx->vq);
+    if (in_flight > 0 && !tx->is_timer_armed) {
+        tx->is_timer_armed = true;
+        timer_start(&tx->reclaim_timer, deadline_after_ns(RECLAIM_NS), 0);
+    }
+    return true;
 }
 
 static unsigned int descriptors_wanted(const struct virtio_net *net, const struct frame *frame)
@@ -99,8 +139,9 @@ static int send_locked(struct net_pair *pair, struct frame *frame) __must_hold(p
 {
     struct net_tx *tx = &pair->tx;
 
-    if (virtq_free_descriptors(tx->vq) < descriptors_wanted(pair->net, frame))
-        return -EBUSY;
+    unsigned int wanted = descriptors_wanted(pair->net, frame);
+    if (wanted <= tx->vq->size && virtq_free_descriptors(tx->vq) < wanted)
+        return -EBUSY; /* what can never fit is refused below */
     uint32_t length = frame->length;
     size_t count = build_chain(pair, frame);
     int error = virtq_add(tx->vq, tx->chain, count, NULL, 0, frame);
@@ -122,23 +163,27 @@ bool net_transmit(struct netdev *netdev, unsigned int queue, struct frame_queue 
 {
     struct net_pair *pair = virtio_net_of(netdev)->pairs[queue];
     struct net_tx *tx = &pair->tx;
+    struct frame_queue sent;
     struct frame *frame;
-    irqflags_t flags = spin_lock_irqsave(&pair->tx.lock);
     bool is_full = false;
 
-    reclaim_locked(pair);
+    frame_queue_init(&sent);
+    irqflags_t flags = spin_lock_irqsave(&pair->tx.lock);
+    take_sent_locked(pair, &sent);
     while (!is_full && (frame = frame_queue_pop(frames)) != NULL) {
         if (send_locked(pair, frame) != 0) {
             frame_queue_push_front(frames, frame);
             is_full = true;
         }
     }
-    virtq_kick(tx->vq);
+    bool wants_kick = virtq_wants_kick(tx->vq);
     tx->is_full = is_full;
-    virtq_interrupt_when_done(tx->vq);
-    if (virtq_has_used(tx->vq)) /* used before the wish was made: no interrupt comes for that */
+    if (!await_sent_locked(pair)) /* sent before the wish was made: no interrupt comes for that */
         netdev_poll_schedule_isr(netdev, queue);
     spin_unlock_irqrestore(&pair->tx.lock, flags);
+    if (wants_kick)
+        virtq_notify(tx->vq);
+    frame_queue_purge(&sent);
     return is_full;
 }
 
@@ -149,21 +194,30 @@ void net_tx_isr(struct virtq *vq)
     netdev_poll_schedule_isr(&pair->net->netdev, pair->index);
 }
 
+/* Room enough to go on after the ring was full. */
+static bool has_room(const struct virtq *vq)
+{
+    return virtq_free_descriptors(vq) >= vq->size / 4u;
+}
+
 void net_tx_reclaim(struct net_pair *pair)
 {
     struct net_tx *tx = &pair->tx;
-    irqflags_t flags = spin_lock_irqsave(&pair->tx.lock);
+    struct frame_queue sent;
+    bool was_full = false;
 
-    reclaim_locked(pair);
-    bool was_full = tx->is_full && virtq_free_descriptors(tx->vq) >= tx->vq->size / 4;
-    if (was_full)
-        tx->is_full = false;
-    if (virtq_free_descriptors(tx->vq) == tx->vq->size)
-        virtq_disable_interrupts(tx->vq);
-    else
-        virtq_interrupt_when_done(tx->vq);
+    frame_queue_init(&sent);
+    irqflags_t flags = spin_lock_irqsave(&pair->tx.lock);
+    do {
+        take_sent_locked(pair, &sent);
+        if (tx->is_full && has_room(tx->vq)) {
+            tx->is_full = false;
+            was_full = true;
+        }
+    } while (!tx->vq->is_broken && !await_sent_locked(pair));
     bool is_broken = tx->vq->is_broken;
     spin_unlock_irqrestore(&pair->tx.lock, flags);
+    frame_queue_purge(&sent);
     if (is_broken)
         net_fail(pair->net, NETDEV_DROP_TX_ERROR,
                  "the device broke its contract on the transmit queue");

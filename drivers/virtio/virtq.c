@@ -237,20 +237,28 @@ static bool passed_event(uint16_t event, uint16_t new, uint16_t old)
     return (uint16_t)(new - event - 1) < (uint16_t)(new - old);
 }
 
-void virtq_kick(struct virtq *vq)
+bool virtq_wants_kick(struct virtq *vq)
 {
     uint16_t old = vq->kicked_idx;
 
     if (vq->avail_idx == old)
-        return;
+        return false;
     memory_barrier(); /* idx is visible before the device's wish is read */
-    bool wanted = vq->has_event_idx ? passed_event(*vq->avail_event, vq->avail_idx, old)
-                                    : !(vq->used->flags & VIRTQ_USED_F_NO_NOTIFY);
     vq->kicked_idx = vq->avail_idx;
-    if (wanted) {
-        vq->kicks++;
-        virtio_notify(vq);
-    }
+    return vq->has_event_idx ? passed_event(*vq->avail_event, vq->avail_idx, old)
+                             : !(vq->used->flags & VIRTQ_USED_F_NO_NOTIFY);
+}
+
+void virtq_notify(struct virtq *vq)
+{
+    vq->kicks++;
+    virtio_notify(vq);
+}
+
+void virtq_kick(struct virtq *vq)
+{
+    if (virtq_wants_kick(vq))
+        virtq_notify(vq);
 }
 
 bool virtq_has_used(const struct virtq *vq)
@@ -325,11 +333,11 @@ bool virtq_enable_interrupts(struct virtq *vq)
     return !virtq_has_used(vq);
 }
 
-void virtq_interrupt_when_done(struct virtq *vq)
+bool virtq_interrupt_after(struct virtq *vq, unsigned int count)
 {
-    if (vq->has_event_idx)
-        *vq->used_event = (uint16_t)(vq->avail_idx - 1);
-    else
-        vq->avail->flags = 0;
-    memory_barrier(); /* visible before the caller looks at idx, if it does */
+    if (!vq->has_event_idx)
+        return virtq_enable_interrupts(vq);
+    *vq->used_event = (uint16_t)(vq->last_used_idx + count - 1);
+    memory_barrier(); /* the wish is visible before idx is read again */
+    return (uint16_t)(vq->used->idx - vq->last_used_idx) < count;
 }

@@ -109,6 +109,14 @@ int __must_check virtq_add(struct virtq *vq, const struct scatter_segment *reada
 void virtq_kick(struct virtq *vq);
 
 /**
+ * virtq_wants_kick() - the same in two steps: when true, virtq_notify() is to follow
+ * The second needs no lock. Telling a device is slow where it is emulated: others who want the
+ * queue should not wait for that.
+ */
+bool __must_check virtq_wants_kick(struct virtq *vq);
+void virtq_notify(struct virtq *vq);
+
+/**
  * virtq_pop() - token of the next used chain, NULL when there is none (or the queue is broken)
  * @length: bytes the device says it wrote, at most the writable bytes given; may be NULL.
  */
@@ -126,11 +134,17 @@ void virtq_disable_interrupts(struct virtq *vq);
 bool __must_check virtq_enable_interrupts(struct virtq *vq);
 
 /**
- * virtq_interrupt_when_done() - one interrupt when all that is in flight has been used
- * For transmit queues: where that cannot be said (no EVENT_IDX), at the next used buffer. The
- * caller need not look again: what it missed comes with the last.
+ * virtq_interrupt_after() - one interrupt when the next @count chains have been used
+ * Where that cannot be said (no EVENT_IDX), at the next one.
+ * Return: false when they (there: one) have been already: no interrupt need come.
  */
-void virtq_interrupt_when_done(struct virtq *vq);
+bool __must_check virtq_interrupt_after(struct virtq *vq, unsigned int count);
+
+/** virtq_in_flight() - chains that were not popped yet. */
+static inline unsigned int virtq_in_flight(const struct virtq *vq)
+{
+    return (uint16_t)(vq->avail_idx - vq->last_used_idx);
+}
 
 /** virtq_free_descriptors() - ring entries left; a chain needs 1 (indirect) or its segments. */
 static inline unsigned int virtq_free_descriptors(const struct virtq *vq)

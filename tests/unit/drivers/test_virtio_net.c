@@ -702,6 +702,56 @@ static void test_a_full_ring_queues_and_does_not_spin(void **state)
     stop();
 }
 
+/* Would the device interrupt for the next it has sent, and for the @count after it? */
+static unsigned int interrupts_wanted(unsigned int count)
+{
+    const struct virtq *vq = model->queues[TX];
+    unsigned int wanted = 0;
+
+    for (unsigned int i = 0; i < count; i++)
+        wanted += *vq->used_event == (uint16_t)(vq->used->idx + i);
+    return wanted;
+}
+
+/* While there is room nobody hears of sent frames, and a timer frees the last of them. */
+static void test_no_interrupt_while_there_is_room(void **state)
+{
+    const unsigned int ring = 64;
+    (void)state;
+
+    start(ALL_FEATURES, (uint16_t)ring);
+    next_sent = 0;
+    for (uint32_t sent = 0; sent < ring / 2; sent++) {
+        send_frame(sent, false);
+        assert_int_equal(interrupts_wanted(ring), 0);
+    }
+    size_t blocks = host_allocation_count();
+    assert_int_equal(device_sends(ring), ring / 2);
+    host_advance_ns(NS_PER_S);
+    assert_int_equal(host_allocation_count(), blocks - ring); /* frames and their buffers */
+    assert_int_equal(virtq_in_flight(model->queues[TX]), 0);
+    stop();
+}
+
+static void test_one_interrupt_when_it_was_full(void **state)
+{
+    const unsigned int ring = 64;
+    (void)state;
+
+    start(ALL_FEATURES, (uint16_t)ring);
+    next_sent = 0;
+    for (uint32_t sent = 0; !netdev->queues[0].is_full; sent++)
+        send_frame(sent, false);
+    assert_int_equal(interrupts_wanted(ring), 1);
+    assert_int_equal(interrupts_wanted(ring / 2 - 1), 0);
+    device_sends(ring / 2);
+    assert_true(netdev->queues[0].is_full);
+    raise_interrupt(TX);
+    assert_false(netdev->queues[0].is_full);
+    assert_int_equal(interrupts_wanted(ring), 0);
+    stop();
+}
+
 static void test_sent_that_cannot_be(void **state)
 {
     (void)state;
@@ -724,4 +774,5 @@ UNIT_TESTS(UNIT_TEST(test_features), UNIT_TEST(test_every_frame_once_and_whole),
            UNIT_TEST(test_offload_fields_are_not_believed), UNIT_TEST(test_random_scribbling),
            UNIT_TEST(test_every_frame_is_sent_once),
            UNIT_TEST(test_a_full_ring_queues_and_does_not_spin),
-           UNIT_TEST(test_sent_that_cannot_be))
+           UNIT_TEST(test_no_interrupt_while_there_is_room),
+           UNIT_TEST(test_one_interrupt_when_it_was_full), UNIT_TEST(test_sent_that_cannot_be))

@@ -249,6 +249,31 @@ static void test_interrupt_race(void **state)
     virtq_destroy(vq);
 }
 
+/* One interrupt after three of four, and none when they were used before the wish. */
+static void test_interrupt_after_some(void **state)
+{
+    size_t count;
+    uint64_t readable, writable;
+    (void)state;
+
+    start(8, VIRTIO_FEATURE(VIRTIO_F_EVENT_IDX));
+    for (unsigned int i = 0; i < 4; i++)
+        assert_int_equal(add(1, 0, tokens), 0);
+    assert_int_equal(virtq_in_flight(vq), 4);
+    device_use(device_take(&count, &readable, &writable), 0);
+    assert_true(virtq_interrupt_after(vq, 3));
+    assert_int_equal(*vq->used_event, 2); /* when the index passes it, it is 3 */
+    device_use(device_take(&count, &readable, &writable), 0);
+    device_use(device_take(&count, &readable, &writable), 0);
+    assert_false(virtq_interrupt_after(vq, 3));
+    while (virtq_pop(vq, NULL))
+        ;
+    assert_int_equal(virtq_in_flight(vq), 1);
+    virtq_disable_interrupts(vq);
+    assert_int_not_equal(*vq->used_event, vq->last_used_idx);
+    virtq_destroy(vq);
+}
+
 /* ---- a device that breaks its contract ------------------------------------------------------ */
 
 static void expect_broken(void)
@@ -372,8 +397,8 @@ static void test_reset_gives_tokens_back(void **state)
 UNIT_TESTS(UNIT_TEST(test_traffic), UNIT_TEST(test_small_ring_holds_many_by_indirection),
            UNIT_TEST(test_too_many_segments), UNIT_TEST(test_no_memory_for_a_table),
            UNIT_TEST(test_notification_flag), UNIT_TEST(test_notification_event_wraps),
-           UNIT_TEST(test_interrupt_race), UNIT_TEST(test_used_id_out_of_range),
-           UNIT_TEST(test_used_id_not_in_flight), UNIT_TEST(test_used_twice),
-           UNIT_TEST(test_used_length_past_the_buffer), UNIT_TEST(test_used_length_is_ignored),
-           UNIT_TEST(test_used_index_jumps), UNIT_TEST(test_random_scribbling),
-           UNIT_TEST(test_reset_gives_tokens_back))
+           UNIT_TEST(test_interrupt_race), UNIT_TEST(test_interrupt_after_some),
+           UNIT_TEST(test_used_id_out_of_range), UNIT_TEST(test_used_id_not_in_flight),
+           UNIT_TEST(test_used_twice), UNIT_TEST(test_used_length_past_the_buffer),
+           UNIT_TEST(test_used_length_is_ignored), UNIT_TEST(test_used_index_jumps),
+           UNIT_TEST(test_random_scribbling), UNIT_TEST(test_reset_gives_tokens_back))
