@@ -350,6 +350,17 @@ struct frame *frame_queue_pop(struct frame_queue *queue)
     return frame;
 }
 
+void frame_queue_move(struct frame_queue *to, struct frame_queue *from)
+{
+    if (from->count == 0)
+        return;
+    list_splice(&to->frames, &from->frames);
+    to->count += from->count;
+    to->bytes += from->bytes;
+    from->count = 0;
+    from->bytes = 0;
+}
+
 void frame_queue_purge(struct frame_queue *queue)
 {
     struct frame *frame;

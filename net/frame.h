@@ -187,6 +187,8 @@ void frame_queue_push(struct frame_queue *queue, struct frame *frame);
 void frame_queue_push_front(struct frame_queue *queue, struct frame *frame);
 /** frame_queue_pop() - the oldest, NULL when empty. */
 struct frame *frame_queue_pop(struct frame_queue *queue);
+/** frame_queue_move() - all of @from to the end of @to. */
+void frame_queue_move(struct frame_queue *to, struct frame_queue *from);
 /** frame_queue_purge() - free all. */
 void frame_queue_purge(struct frame_queue *queue);
 

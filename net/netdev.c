@@ -2,8 +2,12 @@
  * Network devices: registry, polling in softirq, transmit queues.
  *
  * Above: ethernet.c and the protocols. Below: drivers, through struct netdev_ops.
- * Locks: devices_lock (list and names), each queue's transmit lock (rank NETDEV); the per-CPU poll
- * and wake lists belong to their CPU and are touched with interrupts off.
+ * Whoever has a frame for a queue to which nobody sends gives the driver all that is pending, and
+ * what others leave there meanwhile: they do not wait for him. The lock is for the list only, never
+ * held while the device is told. What a poll's frames are answered with is sent when the poll ends.
+ *
+ * Locks: devices_lock (list and names), each queue's transmit lock (rank NETDEV); the per-CPU poll,
+ * wake and flush lists belong to their CPU and are touched with interrupts off.
  */
 #include "net/netdev.h"
 
@@ -26,6 +30,7 @@
 
 /* Polls of one run of the softirq: beyond, others get the CPU and the softirq comes back. */
 #define POLLS_PER_SOFTIRQ 16
+#define BATCHES_MAX       8 /* given to the driver at a time */
 
 /*
  * A queue's way through polling. SCHEDULED: on a CPU's list. AGAIN: scheduled while being polled.
@@ -43,8 +48,10 @@ static struct list listeners __guarded_global(devices_lock) = LIST_INIT(listener
 static unsigned int next_index __guarded_global(devices_lock) = 1;
 
 struct cpu_queues {
-    struct list polls; /* netdev_queue.poll_node; this CPU only, interrupts off */
-    struct list wakes; /* netdev_queue.wake_node; likewise */
+    struct list polls;   /* netdev_queue.poll_node; this CPU only, interrupts off */
+    struct list wakes;   /* netdev_queue.wake_node; likewise */
+    struct list flushes; /* netdev_queue.flush_node; likewise */
+    bool is_polling;     /* a poll is under way; what it sends waits for its end */
     bool is_ready;
 };
 static DEFINE_PER_CPU(struct cpu_queues, cpu_queues);
@@ -57,9 +64,101 @@ static struct cpu_queues *this_cpu_queues(void)
     if (!queues->is_ready) {
         list_init(&queues->polls);
         list_init(&queues->wakes);
+        list_init(&queues->flushes);
         queues->is_ready = true;
     }
     return queues;
+}
+
+/* ---- transmit: from the queue to the driver ---- */
+
+static void drop_pending_locked(struct netdev_queue *queue, enum netdev_drop reason)
+    __must_hold(queue->lock)
+{
+    struct frame *frame;
+
+    while ((frame = frame_queue_pop(&queue->pending)) != NULL) {
+        netdev_count_drop(queue->netdev, reason);
+        netdev_transmit_done(frame);
+        frame_free(frame);
+    }
+}
+
+/* Give the driver what is pending, with the lock dropped meanwhile. Return: has the ring room? */
+static bool send_batch(struct netdev_queue *queue) __must_hold(queue->lock)
+{
+    struct netdev *netdev = queue->netdev;
+    struct frame_queue batch;
+
+    frame_queue_init(&batch);
+    frame_queue_move(&batch, &queue->pending);
+    queue->is_full = true; /* until told otherwise; a wake-up may come before transmit returns */
+    spin_unlock(&queue->lock);
+    atomic_fetch_add_relaxed(&netdev->counters.tx_batches, 1);
+    bool is_full = netdev->ops->transmit(netdev, queue->index, &batch);
+    spin_lock(&queue->lock);
+    if (!is_full)
+        queue->is_full = false;
+    frame_queue_move(&batch, &queue->pending); /* what is left goes before what came */
+    frame_queue_move(&queue->pending, &batch);
+    return !queue->is_full;
+}
+
+/*
+ * Send what is pending, unless somebody does: he takes ours too. Interrupts are off, so after some
+ * batches what others still bring is left to the softirq.
+ */
+static void send_pending(struct netdev_queue *queue) __must_hold(queue->lock)
+{
+    unsigned int batches = 0;
+
+    spin_assert_held(&queue->lock);
+    if (queue->is_sending || queue->is_full || frame_queue_is_empty(&queue->pending))
+        return;
+    queue->is_sending = true;
+    preempt_disable(); /* also while the lock is dropped */
+    do {
+        if (!netdev_is_usable(queue->netdev)) {
+            drop_pending_locked(queue, NETDEV_DROP_TX_STOPPED);
+            break;
+        }
+        if (batches++ == BATCHES_MAX) {
+            netdev_transmit_wake(queue->netdev, queue->index);
+            break;
+        }
+    } while (send_batch(queue) && !frame_queue_is_empty(&queue->pending));
+    queue->is_sending = false;
+    preempt_enable();
+}
+
+/* Send what is pending now, or when the poll ends that this CPU is in. */
+static void send_soon(struct netdev_queue *queue) __must_hold(queue->lock)
+{
+    struct cpu_queues *cpu = this_cpu_queues();
+
+    if (!cpu->is_polling) {
+        send_pending(queue);
+    } else if (!queue->is_flush_queued) {
+        queue->is_flush_queued = true;
+        list_push_back(&cpu->flushes, &queue->flush_node);
+    }
+}
+
+static void flush_after_poll(struct cpu_queues *cpu)
+{
+    for (;;) {
+        irqflags_t flags = irq_save();
+        struct netdev_queue *queue =
+            list_entry(list_pop_front(&cpu->flushes), struct netdev_queue, flush_node);
+
+        irq_restore(flags);
+        if (!queue)
+            return;
+        flags = spin_lock_irqsave(&queue->lock);
+        queue->is_flush_queued = false;
+        send_pending(queue);
+        spin_unlock_irqrestore(&queue->lock, flags);
+    }
 }
 
 /* ---- receive: polling ---- */
@@ -101,8 +200,12 @@ static struct netdev_queue *next_poll(void)
 static bool poll_once(struct netdev_queue *queue)
 {
     struct netdev *netdev = queue->netdev;
-    unsigned int work = netdev->ops->poll(netdev, queue->index, NETDEV_POLL_BUDGET);
+    struct cpu_queues *cpu = this_cpu_queues();
 
+    cpu->is_polling = true;
+    unsigned int work = netdev->ops->poll(netdev, queue->index, NETDEV_POLL_BUDGET);
+    cpu->is_polling = false;
+    flush_after_poll(cpu);
     atomic_fetch_add_relaxed(&netdev->counters.rx_polls, 1);
     if (work >= NETDEV_POLL_BUDGET)
         return true;
@@ -144,34 +247,7 @@ void netdev_receive(struct netdev *netdev, struct frame *frame)
         ethernet_input(netdev, frame);
 }
 
-/* ---- transmit ---- */
-
-static void drop_pending_locked(struct netdev_queue *queue, enum netdev_drop reason)
-{
-    struct frame *frame;
-
-    while ((frame = frame_queue_pop(&queue->pending)) != NULL) {
-        netdev_count_drop(queue->netdev, reason);
-        netdev_transmit_done(frame);
-        frame_free(frame);
-    }
-}
-
-/* Give the driver what is pending. */
-static void send_pending_locked(struct netdev_queue *queue)
-{
-    struct netdev *netdev = queue->netdev;
-
-    spin_assert_held(&queue->lock);
-    if (queue->is_full || frame_queue_is_empty(&queue->pending))
-        return;
-    if (!netdev_is_usable(netdev)) {
-        drop_pending_locked(queue, NETDEV_DROP_TX_STOPPED);
-        return;
-    }
-    atomic_fetch_add_relaxed(&netdev->counters.tx_batches, 1);
-    queue->is_full = netdev->ops->transmit(netdev, queue->index, &queue->pending);
-}
+/* ---- transmit: into the queue ---- */
 
 struct netdev_queue *netdev_queue_here(const struct netdev *netdev)
 {
@@ -227,7 +303,7 @@ void netdev_transmit(struct netdev *netdev, struct frame *frame)
         netdev_take_room_locked(queue, frame);
         frame_queue_push(&queue->pending, frame);
         if (!has_more)
-            send_pending_locked(queue);
+            send_soon(queue);
     }
     spin_unlock_irqrestore(&queue->lock, flags);
 }
@@ -236,7 +312,7 @@ static void flush_queue(struct netdev_queue *queue)
 {
     irqflags_t flags = spin_lock_irqsave(&queue->lock);
 
-    send_pending_locked(queue);
+    send_soon(queue);
     spin_unlock_irqrestore(&queue->lock, flags);
 }
 
@@ -274,7 +350,7 @@ static void net_tx_softirq(void)
         atomic_store_release(&queue->is_wake_queued, false);
         flags = spin_lock_irqsave(&queue->lock);
         queue->is_full = false;
-        send_pending_locked(queue);
+        send_pending(queue);
         spin_unlock_irqrestore(&queue->lock, flags);
         netdev_serve_waiters(queue);
     }
@@ -349,6 +425,7 @@ static int create_queues(struct netdev *netdev)
         list_node_init(&queue->poll_node);
         list_node_init(&queue->wake_node);
         netdev_room_init(queue);
+        list_node_init(&queue->flush_node);
     }
     return 0;
 }
@@ -394,6 +471,11 @@ void netdev_stop(struct netdev *netdev)
         struct netdev_queue *queue = &netdev->queues[i];
         irqflags_t flags = spin_lock_irqsave(&queue->lock);
 
+        while (queue->is_sending || queue->is_flush_queued) { /* another CPU, with preemption off */
+            spin_unlock_irqrestore(&queue->lock, flags);
+            cpu_relax();
+            flags = spin_lock_irqsave(&queue->lock);
+        }
         queue->is_full = false;
         drop_pending_locked(queue, NETDEV_DROP_TX_STOPPED);
         spin_unlock_irqrestore(&queue->lock, flags);

@@ -7,7 +7,8 @@
  * budget, ops->poll_end turns the interrupt on again. So under load there are no interrupts at all.
  *
  * Transmit: netdev_transmit() puts the frame in the queue's software queue (256 entries) and gives
- * all of it to ops->transmit in one call, so that the device is told once per batch. A full ring
+ * all of it to ops->transmit in one call, so that the device is told once per batch; frames sent
+ * while a poll is under way on the CPU go in one call when it ends. A full ring
  * leaves the rest in the software queue; the driver calls netdev_transmit_wake() when there is
  * room, and nobody ever waits in a loop. A full software queue drops the frame and counts it.
  *
@@ -70,7 +71,7 @@ struct netdev_ops {
      * tell the device once. Frames taken belong to the driver until the device has used them:
      * then netdev_transmit_done(), and frame_free(). Frames left stay with the caller. A frame it
      * cannot ever send is taken, counted by netdev_count_drop(), done with and freed.
-     * Context: any, interrupts off, the queue's transmit lock held. Never waits.
+     * Context: any, interrupts off, no lock held; never two at a time for one queue. Never waits.
      * Return: true when frames were left because the ring is full: the driver then calls
      * netdev_transmit_wake() once there is room.
      */
@@ -113,9 +114,12 @@ struct netdev_queue {
     struct spinlock lock;  /* rank: LOCK_RANK_NETDEV; transmit side */
     struct frame_queue pending __guarded_by(lock);
     bool is_full __guarded_by(lock); /* the ring was; netdev_transmit_wake() clears it */
-    atomic_uint poll_state;          /* enum in netdev.c */
-    struct list_node poll_node;      /* on a CPU's list of queues to poll; owned by poll_state */
-    struct list_node wake_node;      /* on a CPU's list of queues to send from */
+    bool is_sending __guarded_by(lock);
+    bool is_flush_queued __guarded_by(lock);
+    atomic_uint poll_state;      /* enum in netdev.c */
+    struct list_node poll_node;  /* on a CPU's list of queues to poll; owned by poll_state */
+    struct list_node wake_node;  /* on a CPU's list of queues to send from */
+    struct list_node flush_node; /* likewise, when its poll ends; owned by is_flush_queued */
     atomic_bool is_wake_queued;
     uint32_t room_taken __guarded_by(lock); /* bytes, of all frames ever given to the queue */
     atomic_u32 room_returned;               /* of those that the driver is done with; wraps too */
@@ -196,7 +200,8 @@ static inline void netdev_count_drop(struct netdev *netdev, enum netdev_drop rea
 /**
  * netdev_transmit() - send a frame that carries its link header
  * @frame: handed over; with FRAME_MORE it may wait for the next or for netdev_flush().
- * Context: any, interrupts may be off. Never waits. Takes the queue's and the driver's lock.
+ * Context: any, interrupts may be off. Never waits. Takes the queue's and the driver's lock in
+ * turn.
  */
 void netdev_transmit(struct netdev *netdev, struct frame *frame);
 
