@@ -62,9 +62,16 @@ __hidden void sched_task_start(void *task);
 void __noreturn sched_idle_loop(void);
 /** sched_switch() - run another task; @is_ready: the caller may run again. Interrupts off. */
 void sched_switch(bool is_ready);
-/** task_run_start(), task_run_stop() - @task's CPU time runs from @now on, or no more. Its CPU. */
-void task_run_start(struct task *task, uint64_t now);
+/*
+ * The account of CPU time; by the CPU that @task is on.
+ * task_run_pause() - the clock will be read for a switch; then either
+ * task_run_stop() - of the task that leaves, and task_run_start() of the one that comes, or
+ * task_run_go_on() - it was none.
+ */
+void task_run_pause(struct task *task);
+void task_run_go_on(struct task *task);
 void task_run_stop(struct task *task, uint64_t now);
+void task_run_start(struct task *task, uint64_t now);
 struct task *task_alloc_idle(unsigned int cpu);
 void task_table_add_boot_task(struct task *task);
 void task_init(struct task *task, const char *name, int (*entry)(void *arg), void *arg);

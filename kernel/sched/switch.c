@@ -89,11 +89,21 @@ static void account_switch(struct run_queue *queue, struct task *from, struct ta
     to->switches++;
 }
 
+static void place_misplaced(struct run_queue *queue)
+{
+    struct task *misplaced = queue->misplaced;
+
+    queue->misplaced = NULL;
+    if (misplaced)
+        run_queue_place(misplaced);
+}
+
 void sched_switch(bool is_ready)
 {
     cpu_preempt_count_add(PREEMPT_DISABLE);
     struct run_queue *queue = this_cpu_ptr(run_queue);
     struct task *from = queue->current;
+    task_run_pause(from);
     uint64_t now = clock_now_ns();
 
     debug_assert(cpu_preempt_count() == PREEMPT_DISABLE && !irq_is_enabled());
@@ -110,10 +120,9 @@ void sched_switch(bool is_ready)
         cpu_set_stack_canary(to->stack_canary);
         context_switch(&from->context, &to->context);
         finish_switch();
-    } else if (queue->misplaced) {
-        struct task *misplaced = queue->misplaced;
-        queue->misplaced = NULL;
-        run_queue_place(misplaced);
+    } else {
+        task_run_go_on(from);
+        place_misplaced(queue);
     }
     cpu_preempt_count_add(-PREEMPT_DISABLE);
 }

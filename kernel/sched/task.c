@@ -11,6 +11,7 @@
  */
 #include "kernel/sched/task.h"
 
+#include "arch/cpu.h"
 #include "arch/irq.h"
 #include "arch/percpu.h"
 #include "kernel/panic.h"
@@ -319,29 +320,54 @@ void task_put(struct task *task)
 }
 
 /*
- * The CPU time of a task is one word, so that who reads it on another CPU, or after a panic, never
- * finds half of a switch: while the task waits, the time it has used; while it runs, that less the
- * moment it was put on its CPU (modulo 2^63), and the top bit set.
+ * The CPU time of a task is one word, so that who reads it on another CPU never finds half of a
+ * switch: while the task waits, the time it has used; while it runs, that less the moment it was
+ * put on its CPU (modulo 2^62), and the top bit set. A switch sets the other bit before it reads
+ * the clock: until it has written the word nobody can know how much to add.
  */
 #define RUNNING    (1ULL << 63)
-#define CLOCK_MASK (RUNNING - 1)
+#define SWITCHING  (1ULL << 62)
+#define CLOCK_MASK (SWITCHING - 1)
 
-void task_run_start(struct task *task, uint64_t now)
+/* A switch takes microseconds, unless the host stops its virtual CPU in it; after a panic it may
+ * never end, and a little too much is told. */
+#define SWITCHING_NS_MAX NS_PER_S
+
+void task_run_pause(struct task *task)
 {
-    task->run_since_ns = now;
-    WRITE_ONCE(task->run_clock, ((task->run_clock - now) & CLOCK_MASK) | RUNNING);
+    __atomic_or_fetch(&task->run_clock, SWITCHING, __ATOMIC_SEQ_CST);
+}
+
+void task_run_go_on(struct task *task)
+{
+    store_release(&task->run_clock, task->run_clock & ~SWITCHING);
 }
 
 void task_run_stop(struct task *task, uint64_t now)
 {
-    WRITE_ONCE(task->run_clock, (task->run_clock + now) & CLOCK_MASK);
+    store_release(&task->run_clock, (task->run_clock + now) & CLOCK_MASK);
+}
+
+void task_run_start(struct task *task, uint64_t now)
+{
+    task->run_since_ns = now;
+    store_release(&task->run_clock, ((task->run_clock - now) & CLOCK_MASK) | RUNNING);
 }
 
 uint64_t task_run_ns(const struct task *task)
 {
-    uint64_t value = load_acquire(&task->run_clock); /* before the clock: it does not run ahead */
+    uint64_t deadline = deadline_after_ns(SWITCHING_NS_MAX);
 
-    return value & RUNNING ? (value + clock_now_ns()) & CLOCK_MASK : value;
+    for (;;) {
+        uint64_t value = load_acquire(&task->run_clock);
+        uint64_t now = clock_now_ns();
+
+        if (!(value & RUNNING))
+            return value;
+        if ((!(value & SWITCHING) && load_acquire(&task->run_clock) == value) || now >= deadline)
+            return (value + now) & CLOCK_MASK;
+        cpu_relax();
+    }
 }
 
 const char *task_state_name(enum task_state state)
