@@ -6,13 +6,12 @@
  * bare task to 0) fails when one is there and goes through the queue. A waiter that finds the
  * mutex free under the lock of the queue takes it instead of waiting.
  *
- * A mutex that is free has no bit, even if there are waiters. Then one of these sees to them, so
- * that the unlocks of tasks in between need not:
- *
- *     a waiter that is woken to try       looks at the queue with its lock held: it takes the
- * mutex, or sets the bits, or wakes the next one when it gives up a spinner that overtakes a waiter
- * has taken the mutex and sets the bit if there was one to overtake; or gives up, and looks at the
- * queue as above
+ * A mutex that is free has no bit, even if there are waiters. Then one task is on its way that sees
+ * to them, so that the unlocks of others in between need not:
+ * - a waiter that was woken to try: it looks at the queue with its lock held, and takes the mutex,
+ *   or sets the bits, or wakes the next waiter when it gives up;
+ * - a spinner, which overtakes the waiters: it takes the mutex and sets the bit for them, or gives
+ *   up and looks at the queue as a waiter does.
  *
  * has_spinner is cleared before the spinner looks at the queue, and read by the unlock with the
  * lock of the queue held: either the spinner comes after the unlock and sees the mutex free, or the
