@@ -224,9 +224,14 @@ DEFINE_PORT_(16, "w")
 DEFINE_PORT_(32, "l")
 #undef DEFINE_PORT_
 
+/* arch/x86_64/emulated_barrier.c; const after INIT_SMP */
+extern bool emulator_drops_barriers;
+
 static inline void memory_barrier(void)
 {
     __asm__ volatile("mfence" ::: "memory");
+    if (unlikely(emulator_drops_barriers))
+        __asm__ volatile("pause" ::: "memory");
 }
 
 /* Loads are not reordered with loads, nor stores with stores (SDM vol. 3A 9.2.2, write-back). */

@@ -237,16 +237,24 @@ static bool passed_event(uint16_t event, uint16_t new, uint16_t old)
     return (uint16_t)(new - event - 1) < (uint16_t)(new - old);
 }
 
+/* Does the device want to know of what was added since @old? */
+static bool is_kick_wanted(const struct virtq *vq, uint16_t old)
+{
+    return vq->has_event_idx ? passed_event(*vq->avail_event, vq->avail_idx, old)
+                             : !(vq->used->flags & VIRTQ_USED_F_NO_NOTIFY);
+}
+
 bool virtq_wants_kick(struct virtq *vq)
 {
     uint16_t old = vq->kicked_idx;
 
     if (vq->avail_idx == old)
         return false;
-    memory_barrier(); /* idx is visible before the device's wish is read */
     vq->kicked_idx = vq->avail_idx;
-    return vq->has_event_idx ? passed_event(*vq->avail_event, vq->avail_idx, old)
-                             : !(vq->used->flags & VIRTQ_USED_F_NO_NOTIFY);
+    if (is_kick_wanted(vq, old))
+        return true;
+    memory_barrier(); /* only a "no" read after idx is visible to the device counts */
+    return is_kick_wanted(vq, old);
 }
 
 void virtq_notify(struct virtq *vq)
