@@ -174,6 +174,14 @@ def test_help_lists_every_command():
         assert re.search(rf"^  {command} +\S", listed, re.MULTILINE), command
 
 
+@pytest.mark.parametrize("command", ["build", "clean", "debug", "doctor", "format", "fuzz", "iso", "lint", "run", "test"])
+def test_help_of_a_command_does_nothing_else(command):
+    before = (ROOT / "build/nos.elf").stat().st_mtime_ns
+    done = nos(command, "--help")
+    assert done.returncode == 0 and f"./nos {command}" in done.stdout and len(done.stdout.splitlines()) < 30
+    assert (ROOT / "build/nos.elf").stat().st_mtime_ns == before
+
+
 def fake_machine(folder, scripts):
     """A PATH on which some commands are replaced by these shell scripts."""
     for name, script in scripts.items():
