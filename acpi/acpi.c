@@ -186,8 +186,8 @@ static void load_dsdt(void)
     const uint8_t *aml = (const uint8_t *)dsdt->bytes + ACPI_HEADER_SIZE;
     size_t length = dsdt->length - ACPI_HEADER_SIZE;
     has_s5 = acpi_aml_find_s5(aml, length, &sleep_s5) == 0;
-    has_pci_bridge = acpi_aml_has_eisa_id(aml, length, EISA_PNP0A03) ||
-                     acpi_aml_has_eisa_id(aml, length, EISA_PNP0A08);
+    has_pci_bridge = acpi_aml_has_hid(aml, length, "PNP0A03", EISA_PNP0A03) ||
+                     acpi_aml_has_hid(aml, length, "PNP0A08", EISA_PNP0A08);
     mmio_device_count =
         acpi_aml_find_devices(aml, length, VIRTIO_MMIO_HID, mmio_devices, MMIO_DEVICES_MAX);
 }

@@ -272,14 +272,19 @@ size_t acpi_aml_find_devices(const void *aml, size_t length, const char *hid,
     return count;
 }
 
-bool acpi_aml_has_eisa_id(const void *aml, size_t length, uint32_t id)
+bool acpi_aml_has_hid(const void *aml, size_t length, const char *text, uint32_t eisa_id)
 {
     struct cursor c = { aml, (const uint8_t *)aml + length };
-    uint64_t value;
 
     while (find_name(&c, "_HID")) {
-        struct cursor look = c;
-        if (take_integer(&look, &value) && value == id)
+        struct cursor number = c, string = c;
+        uint64_t value;
+        uint8_t op;
+
+        if (take_integer(&number, &value) && value == eisa_id)
+            return true;
+        if (take_byte(&string, &op) && op == AML_STRING &&
+            take_literal(&string, text, strlen(text) + 1))
             return true;
     }
     return false;

@@ -1,7 +1,7 @@
 /*
  * Three facts out of AML byte code, found by its patterns and not by running it: the values of
- * \_S5, devices with the hardware id of virtio-mmio, and whether there is a device with some EISA
- * id. Pure functions of bytes, bounded by them.
+ * \_S5, devices with the hardware id of virtio-mmio, and whether there is a device with some
+ * hardware id. Pure functions of bytes, bounded by them.
  *
  * Spec: ACPI 6.4, 20.2 (AML grammar), 6.4 (resource descriptors), 7.4.2 (\_Sx).
  */
@@ -30,8 +30,8 @@ struct acpi_mmio_device {
 /** acpi_aml_find_s5() - 0, or -ENOENT when there is no well-formed \_S5 package. */
 int __must_check acpi_aml_find_s5(const void *aml, size_t length, struct acpi_sleep_type *sleep);
 
-/** acpi_aml_has_eisa_id() - is there a device whose _HID is @id, an EISAID as it is encoded? */
-bool acpi_aml_has_eisa_id(const void *aml, size_t length, uint32_t id);
+/** acpi_aml_has_hid() - is there a device whose _HID is @text, or @eisa_id, its compressed form? */
+bool acpi_aml_has_hid(const void *aml, size_t length, const char *text, uint32_t eisa_id);
 
 /**
  * acpi_aml_find_devices() - devices with _HID @hid that have both memory and an interrupt

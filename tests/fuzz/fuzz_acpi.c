@@ -28,7 +28,7 @@ static void fuzz_aml(const uint8_t *data, size_t size)
 
     if (acpi_aml_find_s5(data, size, &sleep) == 0)
         check(sleep.pm1a <= 7 && sleep.pm1b <= 7);
-    (void)acpi_aml_has_eisa_id(data, size, 0x080ad041);
+    (void)acpi_aml_has_hid(data, size, "PNP0A08", 0x080ad041);
     size_t count = acpi_aml_find_devices(data, size, "LNRO0005", devices, 8);
     check(count <= 8);
     for (size_t i = 0; i < count; i++)

@@ -366,17 +366,22 @@ static void test_pci_bridges(void **state)
 {
     static const char *const names[] = { "pc-DSDT", "q35-DSDT", "microvm-DSDT" };
     static const uint32_t expected[] = { 0x030ad041, 0x080ad041, 0 };
+    static const uint8_t text[] = "\x08_HID\x0dPNP0A08"; /* as QEMU's microvm has it with pcie=on */
     (void)state;
 
     for (size_t m = 0; m < ARRAY_SIZE(names); m++) {
         struct table_file table = table_read(names[m]);
         const uint8_t *aml = table.bytes + 36;
         size_t length = table.length - 36;
-        assert_true(!expected[m] || acpi_aml_has_eisa_id(aml, length, expected[m]));
-        assert_false(
-            acpi_aml_has_eisa_id(aml, length, expected[m] == 0x080ad041 ? 0x030ad042 : 0x080ad041));
+        assert_int_equal(acpi_aml_has_hid(aml, length, "PNP0A03", 0x030ad041),
+                         expected[m] == 0x030ad041);
+        assert_int_equal(acpi_aml_has_hid(aml, length, "PNP0A08", 0x080ad041),
+                         expected[m] == 0x080ad041);
         free(table.bytes);
     }
+    assert_true(acpi_aml_has_hid(text, sizeof(text), "PNP0A08", 0x080ad041));
+    assert_false(acpi_aml_has_hid(text, sizeof(text), "PNP0A03", 0x030ad041));
+    assert_false(acpi_aml_has_hid(text, sizeof(text) - 1, "PNP0A08", 0x080ad041)); /* cut short */
 }
 
 static void test_aml_cut_anywhere(void **state)
@@ -392,7 +397,7 @@ static void test_aml_cut_anywhere(void **state)
         int error = acpi_aml_find_s5(copy, length, &sleep);
         assert_true(error == 0 || error == -ENOENT);
         assert_true(acpi_aml_find_devices(copy, length, "LNRO0005", devices, 4) <= 4);
-        assert_false(acpi_aml_has_eisa_id(copy, length, 0x12345678));
+        assert_false(acpi_aml_has_hid(copy, length, "PNP0A08", 0x080ad041));
         free(copy);
     }
     free(table.bytes);
