@@ -116,7 +116,7 @@ struct netdev_queue {
     bool is_full __guarded_by(lock); /* the ring was; netdev_transmit_wake() clears it */
     bool is_sending __guarded_by(lock);
     bool is_flush_queued __guarded_by(lock);
-    atomic_uint poll_state;      /* enum in netdev.c */
+    atomic_uint poll_state;      /* enum in netdev_queue.c */
     struct list_node poll_node;  /* on a CPU's list of queues to poll; owned by poll_state */
     struct list_node wake_node;  /* on a CPU's list of queues to send from */
     struct list_node flush_node; /* likewise, when its poll ends; owned by is_flush_queued */

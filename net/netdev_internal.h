@@ -1,10 +1,15 @@
 /*
- * Network devices inside: what netdev.c and netdev_room.c share. In-folder header.
+ * Network devices inside: what netdev.c, netdev_queue.c and netdev_room.c share. In-folder header.
  */
 #pragma once
 
 #include "net/netdev.h"
 
+/* ---- netdev_queue.c ---- */
+
+void netdev_queue_init(struct netdev_queue *queue, struct netdev *netdev, unsigned int index);
+/** netdev_queue_stop() - drop what waits; nobody sends from it when this returns. Context: task. */
+void netdev_queue_stop(struct netdev_queue *queue);
 /** netdev_queue_here() - the queue that this CPU sends by, unless the driver chooses. */
 struct netdev_queue *netdev_queue_here(const struct netdev *netdev);
 

@@ -1,10 +1,10 @@
 /*
- * Transmit queues (net/netdev.c) under a driver that does, while it is told to send, all that may
- * happen on another CPU meanwhile: more frames come, the ring fills up and has room again.
+ * Transmit queues (net/netdev_queue.c) under a driver that does, while it is told to send, all that
+ * may happen on another CPU meanwhile: more frames come, the ring fills up and has room again.
  *
  * Every frame reaches the driver once, in order, and nothing waits without somebody to come for it.
  */
-// links: net/netdev.c net/loopback.c net/arp.c
+// links: net/netdev_queue.c net/loopback.c net/arp.c
 #include "tests/unit/unit.h"
 
 #include "arch/host/host.h"
