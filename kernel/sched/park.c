@@ -44,7 +44,7 @@ void task_park(const char *name)
 void task_wake(struct task *task)
 {
     if (__atomic_exchange_n(&task->park, PARK_TOKEN, __ATOMIC_SEQ_CST) == PARK_PARKED)
-        run_queue_place(task);
+        run_queue_wake(task);
 }
 
 void task_cancel(struct task *task)

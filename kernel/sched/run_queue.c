@@ -11,6 +11,13 @@
  * this CPU and the one it ran on last. What that leaves unbalanced, CPUs that become idle put right
  * by stealing.
  *
+ * A task that wakes and has slept more than it ran lately is eager: it waits before the others, and
+ * takes the CPU from a task that has run for SCHED_WAKE_NS, so that who mostly waits (a shell, a
+ * network server) answers at once while others compute. Sleep is banked up to a slice, running uses
+ * it up, and the turn of an eager task ends when it has; then it waits with the others. When these
+ * have not had a turn for a slice they come first, once: nobody starves. A task that woke somebody
+ * is not preempted before it has run for SCHED_WAKE_NS, since it will mostly wait itself soon.
+ *
  * A task whose registers are not saved yet (is_on_cpu) may wait only for the CPU it is on: that CPU
  * cannot pick it before it has finished leaving it. Nobody steals such a task.
  *
@@ -44,6 +51,7 @@ void run_queue_init(struct run_queue *queue, struct task *idle)
                                  .online_since_ns = clock_now_ns(),
                                  .idle = idle };
     list_init(&queue->ready);
+    list_init(&queue->eager);
 }
 
 /* ---- idle CPUs ----------------------------------------------------------------------------- */
@@ -187,33 +195,59 @@ static unsigned int choose_cpu(const struct task *task)
     return may_here ? here : least_loaded(task);
 }
 
-/* What this CPU must do about a task that was put on its queue. Interrupts off. */
-static void note_local_task(const struct run_queue *queue, bool is_slice_due)
+void run_queue_give_way(const struct run_queue *queue, uint64_t now)
 {
-    if (queue->current == queue->idle)
+    uint64_t due = queue->current->run_since_ns + SCHED_WAKE_NS;
+
+    if (now >= due)
         cpu_pending_set(PREEMPT_RESCHEDULE);
-    else if (is_slice_due)
-        timer_slice_set(run_queue_patience(clock_now_ns()));
+    else
+        timer_slice_set_by(due);
 }
 
-static void enqueue(struct task *task, unsigned int cpu)
+/* What this CPU must do about a task that was put on its queue. Interrupts off. */
+static void note_local_task(const struct run_queue *queue, bool is_slice_due, bool is_eager,
+                            uint64_t now)
+{
+    if (queue->current == queue->idle) {
+        cpu_pending_set(PREEMPT_RESCHEDULE);
+        return;
+    }
+    if (is_slice_due)
+        timer_slice_set(run_queue_patience(now));
+    if (is_eager)
+        run_queue_give_way(queue, now);
+}
+
+static void add_locked(struct run_queue *queue, struct task *task, bool is_eager, uint64_t now)
+    __must_hold(queue->lock)
+{
+    WRITE_ONCE(task->state, TASK_READY);
+    task->is_eager = is_eager;
+    if (is_eager)
+        WRITE_ONCE(queue->eager_count, queue->eager_count + 1);
+    else if (list_is_empty(&queue->ready))
+        queue->turn_ns = now;
+    list_push_back(is_eager ? &queue->eager : &queue->ready, &task->run_node);
+    WRITE_ONCE(queue->ready_count, queue->ready_count + 1);
+}
+
+static void enqueue(struct task *task, unsigned int cpu, bool is_eager, uint64_t now)
 {
     struct run_queue *queue = per_cpu_ptr(run_queue, cpu);
     irqflags_t flags = spin_lock_irqsave(&queue->lock);
     bool is_here = cpu == cpu_current();
 
     WRITE_ONCE(task->cpu, cpu);
-    WRITE_ONCE(task->state, TASK_READY);
-    list_push_back(&queue->ready, &task->run_node);
-    WRITE_ONCE(queue->ready_count, queue->ready_count + 1);
+    add_locked(queue, task, is_eager, now);
     bool is_slice_due = !queue->is_slice_set && queue->current != queue->idle;
     if (is_slice_due)
         queue->is_slice_set = true; /* whoever sees it unset sets it, once */
     if (is_here) {
-        note_local_task(queue, is_slice_due);
+        note_local_task(queue, is_slice_due, is_eager, now);
     } else {
         atomic_fence(); /* pairs with the one in idle_until_work() */
-        if (is_slice_due)
+        if (is_slice_due || (is_eager && queue->current != queue->idle))
             smp_send_ipi(cpu, IPI_RESCHEDULE);
         else
             wake_idle_cpu(cpu);
@@ -221,36 +255,58 @@ static void enqueue(struct task *task, unsigned int cpu)
     spin_unlock_irqrestore(&queue->lock, flags);
 }
 
-void run_queue_place(struct task *task)
+static void place(struct task *task, bool is_eager, uint64_t now)
 {
     /* Preemption off: `here` stays true between the choice and the enqueuing. */
     preempt_disable();
-    enqueue(task, choose_cpu(task));
+    enqueue(task, choose_cpu(task), is_eager, now);
     preempt_enable();
+}
+
+void run_queue_place(struct task *task)
+{
+    place(task, false, clock_now_ns());
+}
+
+void run_queue_wake(struct task *task)
+{
+    uint64_t now = clock_now_ns();
+    bool is_eager = false;
+
+    /* One that has not even left its CPU yet has not slept, and comes next there anyway. Acquire:
+     * pairs with the release in finish_switch(); what its CPU wrote before is seen. */
+    if (!load_acquire(&task->is_on_cpu)) {
+        uint64_t slept = now - task->off_since_ns;
+        task->banked_ns = MIN_T(uint64_t, task->banked_ns + slept, SCHED_SLICE_NS);
+        is_eager = task->banked_ns >= SCHED_WAKE_NS;
+    }
+    place(task, is_eager, now);
 }
 
 /* ---- the owner's side ------------------------------------------------------------------------ */
 
-void run_queue_put_back_locked(struct run_queue *queue, struct task *task)
+void run_queue_put_back_locked(struct run_queue *queue, struct task *task, uint64_t now)
 {
     spin_assert_held(&queue->lock);
-    WRITE_ONCE(task->state, TASK_READY);
-    list_push_back(&queue->ready, &task->run_node);
-    WRITE_ONCE(queue->ready_count, queue->ready_count + 1);
+    if (!task->is_eager)
+        queue->turn_ns = now; /* the ready have just had a turn */
+    add_locked(queue, task, false, now);
 }
 
 static void remove_locked(struct run_queue *queue, struct task *task) __must_hold(queue->lock)
 {
     list_remove(&task->run_node);
     WRITE_ONCE(queue->ready_count, queue->ready_count - 1);
+    if (task->is_eager)
+        WRITE_ONCE(queue->eager_count, queue->eager_count - 1);
 }
 
-struct task *run_queue_take_locked(struct run_queue *queue, unsigned int cpu)
+static struct task *take_from_locked(struct run_queue *queue, const struct list *list,
+                                     unsigned int cpu) __must_hold(queue->lock)
 {
     struct task *task;
 
-    spin_assert_held(&queue->lock);
-    list_for_each_entry(task, &queue->ready, run_node) {
+    list_for_each_entry(task, list, run_node) {
         if (!task_may_run_on(task, cpu)) {
             /* Its affinity changed while it waited here; one at a time is moved, which is rare
              * enough. */
@@ -258,12 +314,31 @@ struct task *run_queue_take_locked(struct run_queue *queue, unsigned int cpu)
                 continue;
             queue->misplaced = task;
             remove_locked(queue, task);
-            return run_queue_take_locked(queue, cpu);
+            return take_from_locked(queue, list, cpu);
         }
         remove_locked(queue, task);
         return task;
     }
     return NULL;
+}
+
+struct task *run_queue_take_locked(struct run_queue *queue, unsigned int cpu, uint64_t now)
+{
+    bool is_turn = !list_is_empty(&queue->ready) && now - queue->turn_ns >= SCHED_SLICE_NS;
+    struct task *task;
+
+    spin_assert_held(&queue->lock);
+    task = take_from_locked(queue, is_turn ? &queue->ready : &queue->eager, cpu);
+    if (!task)
+        task = take_from_locked(queue, is_turn ? &queue->eager : &queue->ready, cpu);
+    if (!task)
+        return NULL;
+    task->slice_ns = SCHED_SLICE_NS;
+    if (task->is_eager)
+        task->slice_ns = CLAMP(task->banked_ns, (uint64_t)SCHED_WAKE_NS, (uint64_t)SCHED_SLICE_NS);
+    else
+        queue->turn_ns = now;
+    return task;
 }
 
 /* ---- stealing -------------------------------------------------------------------------------- */
@@ -286,12 +361,12 @@ static unsigned int busiest_cpu(unsigned int here)
     return best;
 }
 
-static struct task *take_stealable_locked(struct run_queue *queue, unsigned int here)
-    __must_hold(queue->lock)
+static struct task *take_stealable_locked(struct run_queue *queue, const struct list *list,
+                                          unsigned int here) __must_hold(queue->lock)
 {
     struct task *task;
 
-    list_for_each_entry(task, &queue->ready, run_node) {
+    list_for_each_entry(task, list, run_node) {
         /* acquire: pairs with the release in finish_switch(): its registers are saved. */
         if (load_acquire(&task->is_on_cpu) || !task_may_run_on(task, here))
             continue;
@@ -309,12 +384,14 @@ bool run_queue_steal(unsigned int here)
         return false;
     struct run_queue *queue = per_cpu_ptr(run_queue, victim);
     irqflags_t flags = spin_lock_irqsave(&queue->lock);
-    struct task *task = take_stealable_locked(queue, here);
+    struct task *task = take_stealable_locked(queue, &queue->eager, here);
+    if (!task)
+        task = take_stealable_locked(queue, &queue->ready, here);
     spin_unlock_irqrestore(&queue->lock, flags);
     if (!task)
         return false;
     this_cpu_ptr(run_queue)->steals++;
-    enqueue(task, here);
+    enqueue(task, here, false, clock_now_ns());
     if (READ_ONCE(queue->ready_count) > 0)
         idle_mask_kick_one(); /* there is more to take */
     return true;

@@ -9,8 +9,13 @@
 
 struct run_queue {
     struct spinlock lock;     /* rank: LOCK_RANK_RUN_QUEUE */
-    struct list ready;        /* guarded by lock */
-    unsigned int ready_count; /* guarded by lock; read without it for balancing and by idle CPUs */
+    struct list ready;        /* in turn; guarded by lock */
+    struct list eager;        /* before those: they have slept; guarded by lock */
+    unsigned int ready_count; /* of both; guarded by lock; read without it for balancing and by idle
+                                 CPUs */
+    unsigned int eager_count; /* guarded by lock; read without it by its CPU */
+    uint64_t turn_ns;         /* since when the first of the ready waits for its turn, or later;
+                                 guarded by lock */
     bool is_slice_set;        /* guarded by lock: the running task's end of slice is, or is about
                                  to be, set */
     struct task *current;     /* written by its CPU with lock held */
@@ -32,15 +37,23 @@ DECLARE_PER_CPU(struct run_queue, run_queue);
 
 void run_queue_init(struct run_queue *queue, struct task *idle);
 
-/** run_queue_place() - make @task ready on the CPU that suits it best. Context: any. */
+/**
+ * run_queue_place() - make @task ready on the CPU that suits it best. Context: any.
+ * run_queue_wake() - the same for one that has waited, which may take the CPU from who runs there
+ */
 void run_queue_place(struct task *task);
+void run_queue_wake(struct task *task);
 
 /** run_queue_take_locked() - the next task that may run here; NULL when there is none. */
-struct task *run_queue_take_locked(struct run_queue *queue, unsigned int cpu)
+struct task *run_queue_take_locked(struct run_queue *queue, unsigned int cpu, uint64_t now)
     __must_hold(queue->lock);
 
 /** run_queue_put_back_locked() - @task goes on being ready here, behind the others. */
-void run_queue_put_back_locked(struct run_queue *queue, struct task *task) __must_hold(queue->lock);
+void run_queue_put_back_locked(struct run_queue *queue, struct task *task, uint64_t now)
+    __must_hold(queue->lock);
+
+/** run_queue_give_way() - an eager task waits here: let it run, now or soon. Interrupts off. */
+void run_queue_give_way(const struct run_queue *queue, uint64_t now);
 
 /** run_queue_steal() - move a waiting task of another CPU here. Return: was there one? */
 bool run_queue_steal(unsigned int here);

@@ -15,6 +15,9 @@ struct task;
 /* How long a task may run while others of its CPU wait. */
 #define SCHED_SLICE_NS (5 * NS_PER_MS)
 
+/* How long a task runs at least before one that has slept may take the CPU from it. */
+#define SCHED_WAKE_NS (200 * NS_PER_US)
+
 /* How long a ready task waits for its CPU before an idle one is woken to take it. */
 #define SCHED_BALANCE_NS (100 * NS_PER_US)
 

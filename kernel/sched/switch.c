@@ -62,10 +62,10 @@ static struct task *choose_next(struct run_queue *queue, unsigned int cpu, bool 
     if (task->is_idle)
         WRITE_ONCE(task->state, TASK_READY); /* always, and on no queue */
     else if (is_ready && task_may_run_on(task, cpu))
-        run_queue_put_back_locked(queue, task);
+        run_queue_put_back_locked(queue, task, now);
     else if (is_ready)
         set_misplaced_locked(queue, task);
-    next = run_queue_take_locked(queue, cpu);
+    next = run_queue_take_locked(queue, cpu, now);
     if (!next)
         next = queue->idle;
     queue->is_slice_set = queue->ready_count > 0 && !next->is_idle;
@@ -84,6 +84,8 @@ static void account_switch(struct run_queue *queue, struct task *from, struct ta
 {
     queue->switches++;
     queue->refused = 0;
+    from->banked_ns -= MIN(from->banked_ns, now - from->run_since_ns);
+    from->off_since_ns = now;
     task_run_stop(from, now);
     task_run_start(to, now);
     to->switches++;
@@ -98,6 +100,14 @@ static void place_misplaced(struct run_queue *queue)
         run_queue_place(misplaced);
 }
 
+/* When to look again at a queue where somebody waits while @to runs. */
+static uint64_t next_look(const struct run_queue *queue, const struct task *to, uint64_t now)
+{
+    uint64_t first = MIN(run_queue_patience(now), now + to->slice_ns);
+
+    return READ_ONCE(queue->eager_count) > 0 ? MIN_T(uint64_t, first, now + SCHED_WAKE_NS) : first;
+}
+
 void sched_switch(bool is_ready)
 {
     cpu_preempt_count_add(PREEMPT_DISABLE);
@@ -109,7 +119,7 @@ void sched_switch(bool is_ready)
     debug_assert(cpu_preempt_count() == PREEMPT_DISABLE && !irq_is_enabled());
     cpu_pending_clear(PREEMPT_RESCHEDULE);
     struct task *to = choose_next(queue, cpu_current(), is_ready, now);
-    timer_slice_set(queue->is_slice_set ? run_queue_patience(now) : DEADLINE_NEVER);
+    timer_slice_set(queue->is_slice_set ? next_look(queue, to, now) : DEADLINE_NEVER);
     if (to != from) {
         if (from->is_idle)
             idle_mask_clear(cpu_current()); /* set still when an interrupt ended the idleness */
@@ -170,8 +180,8 @@ static void note_refusal(struct run_queue *queue)
 
 /*
  * Somebody has waited for a while. An idle CPU is woken to take a task away, if there is one; and
- * when the running task has had its slice, it must go. One that cannot be preempted is looked at
- * again a slice later.
+ * when the running task has had its slice, it must go, or sooner when an eager task waits. One that
+ * cannot be preempted is looked at again a slice later.
  */
 void sched_slice_expired(uint64_t now)
 {
@@ -184,17 +194,28 @@ void sched_slice_expired(uint64_t now)
     if (!is_waited_for)
         return;
     idle_mask_kick_one();
-    uint64_t slice_end = queue->current->run_since_ns + SCHED_SLICE_NS;
+    uint64_t slice_end = queue->current->run_since_ns + queue->current->slice_ns;
     if (now >= slice_end) {
         cpu_pending_set(PREEMPT_RESCHEDULE);
         note_refusal(queue);
         slice_end = now + SCHED_SLICE_NS;
     }
     timer_slice_set(slice_end);
+    if (READ_ONCE(queue->eager_count) > 0)
+        run_queue_give_way(queue, now);
+}
+
+static void look_at_waiting(const struct run_queue *queue, uint64_t now)
+{
+    if (!timer_slice_is_set())
+        timer_slice_set(run_queue_patience(now));
+    if (READ_ONCE(queue->eager_count) > 0)
+        run_queue_give_way(queue, now);
 }
 
 /* Sent because this CPU was idle and has got work or may steal some; or because its running task
- * needs an end of slice; or may not run here any more; or a timer was armed for it from afar. */
+ * needs an end of slice, or must give way; or may not run here any more; or a timer was armed for
+ * it from afar. */
 void sched_ipi_isr(void)
 {
     struct run_queue *queue = this_cpu_ptr(run_queue);
@@ -206,8 +227,8 @@ void sched_ipi_isr(void)
             cpu_pending_set(PREEMPT_RESCHEDULE);
     } else if (!task_may_run_on(queue->current, cpu_current())) {
         cpu_pending_set(PREEMPT_RESCHEDULE);
-    } else if (READ_ONCE(queue->ready_count) > 0 && !timer_slice_is_set()) {
-        timer_slice_set(run_queue_patience(clock_now_ns()));
+    } else if (READ_ONCE(queue->ready_count) > 0) {
+        look_at_waiting(queue, clock_now_ns());
     }
     timer_event_update();
 }

@@ -197,6 +197,7 @@ void task_init(struct task *task, const char *name, int (*entry)(void *arg), voi
                            .address_space = kernel_address_space(),
                            .stack_canary = cpu_stack_canary(),
                            .created_ns = clock_now_ns(),
+                           .slice_ns = SCHED_SLICE_NS,
                            .cpu = cpu_current(),
                            .entry = entry,
                            .arg = arg };

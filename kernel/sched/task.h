@@ -61,6 +61,7 @@ struct task {
     bool is_on_cpu;            /* atomic: its registers are not saved yet */
     bool is_cancelled;         /* atomic, sticky: see wait_queue.h */
     bool is_idle;              /* const: the per-CPU idle task */
+    bool is_eager;             /* put on the queue of the eager; guarded by the run queue's lock */
     unsigned int cpu;          /* run queue it is or was last on; atomic, see park.c */
     uint64_t affinity[TASK_AFFINITY_WORDS]; /* CPUs it may run on; atomic words; see affinity.c */
     uint32_t pid;                           /* const; > 0 */
@@ -71,12 +72,16 @@ struct task {
     uintptr_t stack_canary;                 /* const; copied to the CPU at the switch */
     uint64_t run_clock;                     /* CPU time, see task.c; written by its CPU */
     uint64_t run_since_ns;                  /* when it was put on its CPU; own CPU only */
-    uint64_t switches;                      /* times put on a CPU; written by its CPU */
-    uint64_t created_ns;                    /* const */
-    const char *wait_name;                  /* what it waits for: the queue's name; for ps */
-    struct timer wait_timer;                /* deadline of the wait under way */
-    struct wait_queue exited;               /* those in task_join() */
-    struct rb_node pid_node;                /* guarded by the task table's lock */
+    uint64_t off_since_ns;                  /* when it left its CPU last; written by that CPU */
+    uint64_t banked_ns;       /* slept and not yet run, SCHED_SLICE_NS at most; written
+                                 by who wakes it, and by its CPU */
+    uint64_t slice_ns;        /* of its turn; written when it is picked */
+    uint64_t switches;        /* times put on a CPU; written by its CPU */
+    uint64_t created_ns;      /* const */
+    const char *wait_name;    /* what it waits for: the queue's name; for ps */
+    struct timer wait_timer;  /* deadline of the wait under way */
+    struct wait_queue exited; /* those in task_join() */
+    struct rb_node pid_node;  /* guarded by the task table's lock */
     struct held_sleep_lock held[TASK_HELD_MAX]; /* own task only; debug builds */
     unsigned int held_count;                    /* own task only */
     int (*entry)(void *arg);                    /* const */

@@ -70,6 +70,12 @@ void timer_slice_set(uint64_t deadline_ns)
     set_event(cpu, deadline_ns);
 }
 
+void timer_slice_set_by(uint64_t deadline_ns)
+{
+    if (deadline_ns < this_cpu_ptr(timer_cpu)->slice_end_ns)
+        timer_slice_set(deadline_ns);
+}
+
 bool timer_slice_is_set(void)
 {
     return this_cpu_ptr(timer_cpu)->slice_end_ns != DEADLINE_NEVER;

@@ -70,10 +70,12 @@ void timer_sample_stop(void);
 /*
  * For kernel/sched only. The end of the running task's time slice shares this CPU's event with the
  * timers; sched_slice_expired() (kernel/sched/sched.h) is called then. DEADLINE_NEVER: none.
+ * timer_slice_set_by() sets it unless it is set for an earlier time.
  * timer_event_update() sets the event again after another CPU has armed a timer here. Context of
  * both: interrupts off.
  */
 void timer_slice_set(uint64_t deadline_ns);
+void timer_slice_set_by(uint64_t deadline_ns);
 bool timer_slice_is_set(void);
 void timer_event_update(void);
 

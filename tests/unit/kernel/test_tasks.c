@@ -225,6 +225,136 @@ static void test_slices(void **state)
     host_run(run_spinners, NULL);
 }
 
+/* ---- who has slept and who computes ---------------------------------------------------------- */
+
+static bool is_over;
+static uint64_t computed_ns[3];
+
+/* Computes until the test is over. */
+static int compute(void *arg)
+{
+    uint64_t *mine = arg;
+
+    while (!is_over) {
+        clock_busy_wait_ns(50 * NS_PER_US);
+        *mine += 50 * NS_PER_US;
+    }
+    return 0;
+}
+
+static void start_computing(struct task **tasks, size_t count)
+{
+    is_over = false;
+    memset(computed_ns, 0, sizeof(computed_ns));
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(task_create("hog", compute, &computed_ns[i], &tasks[i]), 0);
+}
+
+static void end_computing(struct task **tasks, size_t count)
+{
+    is_over = true;
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(task_join(tasks[i], NULL, DEADLINE_NEVER), 0);
+}
+
+/* Sleeps beside two that compute: by how much, at worst, is it late? */
+static int sleep_beside_hogs(void *arg)
+{
+    struct task *tasks[2];
+    uint64_t worst = 0;
+
+    (void)arg;
+    start_computing(tasks, 2);
+    for (int i = 0; i < 200; i++) {
+        uint64_t due = clock_now_ns() + NS_PER_MS + (uint64_t)i * 7919 % NS_PER_MS;
+        assert_int_equal(sleep_until_ns(due), 0);
+        worst = MAX(worst, clock_now_ns() - due);
+    }
+    /* One step of clock_busy_wait_ns(), in which the simulated CPU takes no interrupts, is 50 us.
+     */
+    assert_true(worst <= SCHED_WAKE_NS + 50 * NS_PER_US);
+    uint64_t more = MAX(computed_ns[0], computed_ns[1]);
+    uint64_t less = MIN(computed_ns[0], computed_ns[1]);
+    assert_true(more - less <= 2 * SCHED_SLICE_NS); /* and they share what is left */
+    end_computing(tasks, 2);
+    return 0;
+}
+
+static void test_sleeper_beside_hogs_is_in_time(void **state)
+{
+    (void)state;
+    host_kernel_start();
+    host_run(sleep_beside_hogs, NULL);
+}
+
+/* Sleeps as often as it can but computes for most of the time: no more for it than for the other.
+ */
+static int compute_and_nap(void *arg)
+{
+    uint64_t *mine = arg;
+
+    while (!is_over) {
+        clock_busy_wait_ns(3 * NS_PER_MS);
+        *mine += 3 * NS_PER_MS;
+        assert_int_equal(sleep_ns(300 * NS_PER_US), 0);
+    }
+    return 0;
+}
+
+static int nap_beside_hog(void *arg)
+{
+    struct task *tasks[2];
+
+    (void)arg;
+    start_computing(tasks, 1);
+    assert_int_equal(task_create("napper", compute_and_nap, &computed_ns[1], &tasks[1]), 0);
+    assert_int_equal(sleep_ns(400 * NS_PER_MS), 0);
+    assert_true(computed_ns[0] >= 150 * NS_PER_MS);
+    end_computing(tasks, 2);
+    return 0;
+}
+
+static void test_naps_buy_nothing(void **state)
+{
+    (void)state;
+    host_kernel_start();
+    host_run(nap_beside_hog, NULL);
+}
+
+/* Many that mostly sleep, and together want more than the CPU has: one that computes gets on. */
+static int sleep_and_compute(void *arg)
+{
+    (void)arg;
+    while (!is_over) {
+        assert_int_equal(sleep_ns(2 * NS_PER_MS), 0);
+        clock_busy_wait_ns(150 * NS_PER_US);
+    }
+    return 0;
+}
+
+static int compute_beside_many(void *arg)
+{
+    struct task *hog, *tasks[30];
+
+    (void)arg;
+    start_computing(&hog, 1);
+    for (size_t i = 0; i < ARRAY_SIZE(tasks); i++)
+        assert_int_equal(task_create("sleeper", sleep_and_compute, NULL, &tasks[i]), 0);
+    assert_int_equal(sleep_ns(500 * NS_PER_MS), 0);
+    assert_true(computed_ns[0] >= 10 * NS_PER_MS);
+    end_computing(&hog, 1);
+    for (size_t i = 0; i < ARRAY_SIZE(tasks); i++)
+        assert_int_equal(task_join(tasks[i], NULL, DEADLINE_NEVER), 0);
+    return 0;
+}
+
+static void test_hog_does_not_starve(void **state)
+{
+    (void)state;
+    host_kernel_start();
+    host_run(compute_beside_many, NULL);
+}
+
 static void block_for_ever(void *arg)
 {
     DEFINE_WAIT_QUEUE(queue, "nothing");
@@ -247,4 +377,5 @@ UNIT_TESTS(UNIT_TEST(test_create_and_join), UNIT_TEST(test_thousand_sleepers),
            UNIT_TEST(test_join_with_deadline), UNIT_TEST(test_cancel),
            UNIT_TEST(test_detached_tasks_reap_themselves), UNIT_TEST(test_pid_table),
            UNIT_TEST(test_out_of_memory), UNIT_TEST(test_slices),
-           UNIT_TEST(test_sleeping_with_preemption_off))
+           UNIT_TEST(test_sleeper_beside_hogs_is_in_time), UNIT_TEST(test_naps_buy_nothing),
+           UNIT_TEST(test_hog_does_not_starve), UNIT_TEST(test_sleeping_with_preemption_off))
