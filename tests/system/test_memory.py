@@ -1,5 +1,6 @@
 """Memory of every size, from the smallest that boots to above 4 GiB."""
 import re
+import subprocess
 
 import pytest
 
@@ -55,3 +56,23 @@ def test_what_only_the_boot_needed_is_gone(boot):
             assert "Cannot access" in guest.qmp.monitor(f"x /1xb {page:#x}"), f"{name}: {page:#x}"
         assert "Cannot access" not in guest.qmp.monitor(f"x /1xb {end:#x}"), f"{name}: {end:#x}"
     guest.poweroff()
+
+
+def test_100000_files_in_64_mib(boot, tmp_path):
+    """Caches give back what they have when memory runs low; nobody else has to do without."""
+    disk = tmp_path / "a.img"
+    subprocess.run(["truncate", "-s", "256M", disk], check=True)
+    guest = boot(memory="64", cpus=1, config="gcc-release",
+                 devices=["-drive", f"if=none,id=a,format=raw,file={disk},cache=unsafe",
+                          "-device", "virtio-blk-pci,drive=a"])
+    assert guest.status("format nanofs vda")[1]
+    assert guest.status("mkdir /m")[1]
+    assert guest.run("mount nanofs vda /m") == ""
+    output = guest.run("bench growth_files /m", timeout=120)
+    assert guest.run("echo $?").strip() == "0", guest.run("dmesg")
+    assert "growth_stat_100000 " in output and "growth_make_100000 " in output
+    assert not re.search("memory|read-only", guest.run("dmesg nanofs"))
+    total, used = usage(guest)
+    assert used < total - MIB
+    assert guest.run("umount /m", timeout=60) == ""
+    assert "clean" in guest.run("fsck nanofs vda", timeout=60)
