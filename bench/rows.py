@@ -64,8 +64,8 @@ ROWS = [
     Row("wget_to_disk", "wget of 64 MB from nginx into the file system", "net", 1.5, operations=1024),
     *(Row(f"disk_{direction}_128k_{depth}", f"disk, {direction} 128 KiB sequential, {depth} in flight",
           "storage", 1.2, operations=4096) for direction in ("read", "write") for depth in (1, 32)),
-    *(Row(f"disk_read_4k_random_{depth}", f"disk, read 4 KiB random, {depth} in flight", "storage", 1.5)
-      for depth in (1, 32)),
+    *(Row(f"disk_read_4k_random_{depth}", f"disk, read 4 KiB random, {depth} in flight", "storage", 1.5,
+          operations=10000) for depth in (1, 32)),
     *(Row(name, f"nanofs and ext4: {title}", "storage", target,
           operations=1000 if name.endswith("synced") else 10000) for name, title, target in FILES),
     *(Row("ram_" + name, f"ramfs and tmpfs: {title}", "kernel", target) for name, title, target in FILES),
