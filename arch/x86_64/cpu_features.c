@@ -13,6 +13,8 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 
+#define TCG_SIGNATURE "TCGTCGTCGTCG"
+
 #define CR0_MP BIT64(1) /* WAIT traps with TS */
 #define CR0_EM BIT64(2)
 #define CR0_TS BIT64(3) /* any FPU or SIMD instruction raises #NM */
@@ -93,6 +95,7 @@ static void detect_hypervisor(struct cpu_features *f)
 
     struct cpuid leaf = cpuid_read(0x40000000, 0);
     copy_words(f->hypervisor, (uint32_t[]){ leaf.ebx, leaf.ecx, leaf.edx }, 3);
+    f->is_tcg = strcmp(f->hypervisor, TCG_SIGNATURE) == 0;
     /* Early KVM says 0 for 0x40000001. */
     f->hypervisor_max_leaf = leaf.eax ? leaf.eax : 0x40000001;
 }

@@ -31,6 +31,7 @@ struct cpu_features {
     bool has_hypervisor;
     char hypervisor[13]; /* "KVMKVMKVM", "TCGTCGTCGTCG" ...; "" on bare metal */
     uint32_t hypervisor_max_leaf;
+    bool is_tcg; /* emulated by QEMU, whose emulator is called TCG */
 };
 extern struct cpu_features cpu_features;
 

@@ -14,16 +14,12 @@
 #include "arch/io.h"
 #include "arch/x86_64/cpu_features.h"
 #include "kernel/init.h"
-#include "lib/string.h"
-
-#define TCG_SIGNATURE "TCGTCGTCGTCG"
 
 bool emulator_drops_barriers;
 
 static int emulated_barrier_init(void)
 {
-    emulator_drops_barriers =
-        cpu_possible_count() == 1 && strcmp(cpu_features.hypervisor, TCG_SIGNATURE) == 0;
+    emulator_drops_barriers = cpu_possible_count() == 1 && cpu_features.is_tcg;
     return 0;
 }
 INIT_HOOK(emulated_barrier_init, INIT_SMP);

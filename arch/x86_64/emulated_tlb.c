@@ -15,14 +15,9 @@
 #include "arch/percpu.h"
 #include "arch/x86_64/cpu_features.h"
 #include "arch/x86_64/instructions.h"
-#include "kernel/init.h"
 #include "kernel/time/clock.h"
-#include "lib/string.h"
 
-#define TCG_SIGNATURE     "TCGTCGTCGTCG"
 #define FLUSH_INTERVAL_NS (200 * NS_PER_MS)
-
-static bool is_emulated; /* const after INIT_SMP */
 
 /* Its own CPU's only, interrupts off. */
 static DEFINE_PER_CPU(uint64_t, flush_due_ns);
@@ -31,15 +26,8 @@ void mmu_note_switch(uint64_t now_ns)
 {
     uint64_t *due_ns = this_cpu_ptr(flush_due_ns);
 
-    if (likely(!is_emulated || now_ns < *due_ns))
+    if (likely(!cpu_features.is_tcg || now_ns < *due_ns))
         return;
     *due_ns = now_ns + FLUSH_INTERVAL_NS;
     cr3_write(cr3_read()); /* this emulator flushes global pages too */
 }
-
-static int emulated_tlb_init(void)
-{
-    is_emulated = strcmp(cpu_features.hypervisor, TCG_SIGNATURE) == 0;
-    return 0;
-}
-INIT_HOOK(emulated_tlb_init, INIT_SMP);
