@@ -3,7 +3,7 @@
  */
 #pragma once
 
-enum {
+enum mark {
     MARK_TIME = 1,
     MARK_REPORT
 };

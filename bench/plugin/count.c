@@ -20,8 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- of QEMU's interface for plugins, version 1, what is used here
- * -------------------------------- */
+#include "../linux/mark.h"
+
+/* ---- of QEMU's interface for plugins, version 1, what is used here --------------------------- */
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -53,13 +54,7 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
 
 int qemu_plugin_version = 1;
 
-/* ---- counting
- * ------------------------------------------------------------------------------------ */
-
-enum mark {
-    MARK_TIME = 1,
-    MARK_REPORT
-};
+/* ---- counting -------------------------------------------------------------------------------- */
 
 #define MARK_SIZE 7
 static const uint8_t mark_begin[MARK_SIZE - 1] = { 0x0f, 0x1f, 0x80, 'n', 'o', 's' };
