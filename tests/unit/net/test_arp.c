@@ -2,6 +2,7 @@
  * ARP against neighbours that answer, fall silent, lie, flood, and claim our address.
  */
 // links: net/loopback.c net/arp.c net/netdev.c net/udp.c net/tcp_socket.c net/ipv4_fragment.c
+// links: tests/unit/net/link.c
 #include "tests/unit/unit.h"
 
 #include "arch/host/host.h"
@@ -13,6 +14,7 @@
 #include "net/loopback.h"
 #include "net/netdev.h"
 #include "net/socket.h"
+#include "tests/unit/net/link.h"
 
 #define OWN       IPV4(10, 1, 0, 1)
 #define NEIGHBOUR IPV4(10, 1, 0, 2)
@@ -28,7 +30,6 @@ static const uint8_t evil[MAC_SIZE] = { 2, 0, 0, 0, 0, 0x66 };
  */
 
 static struct netdev device;
-static struct frame_queue incoming;
 static unsigned int requests, replies, packets; /* sent since forget_sent() */
 static uint8_t last_arp[ETHERNET_HEADER_SIZE + ARP_SIZE], last_destination[MAC_SIZE];
 
@@ -57,23 +58,6 @@ static bool link_transmit(struct netdev *netdev, unsigned int queue, struct fram
     return false;
 }
 
-static unsigned int link_poll(struct netdev *netdev, unsigned int queue, unsigned int budget)
-{
-    struct frame *frame;
-    unsigned int count = 0;
-    (void)queue;
-
-    for (; count < budget && (frame = frame_queue_pop(&incoming)) != NULL; count++)
-        netdev_receive(netdev, frame);
-    return count;
-}
-
-static bool link_poll_end(struct netdev *netdev, unsigned int queue)
-{
-    (void)netdev, (void)queue;
-    return !frame_queue_is_empty(&incoming);
-}
-
 static const struct netdev_ops link_ops = { .transmit = link_transmit,
                                             .poll = link_poll,
                                             .poll_end = link_poll_end };
@@ -83,8 +67,7 @@ static void receive_bytes(const uint8_t *bytes, size_t length)
     struct frame *frame = frame_alloc(0, (uint32_t)length, 1);
 
     memcpy(frame_data(frame), bytes, length);
-    frame_queue_push(&incoming, frame);
-    netdev_poll_schedule_isr(&device, 0);
+    link_receive(&device, frame);
     host_settle();
 }
 
@@ -368,7 +351,7 @@ static int run_one(void *arg)
     void (*const *test)(void) = arg;
 
     memset(&device, 0, sizeof(device));
-    frame_queue_init(&incoming);
+    frame_queue_init(&link_incoming);
     strcpy(device.name, "eth");
     device.ops = &link_ops;
     device.mtu = 1500;

@@ -2,7 +2,7 @@
  * The DHCP client in simulated time, against a server that answers, falls silent, and refuses.
  */
 // links: net/loopback.c net/arp.c net/netdev.c net/udp.c net/tcp_socket.c net/ipv4_fragment.c
-// links: net/dhcp.c
+// links: net/dhcp.c tests/unit/net/link.c
 #include "tests/unit/unit.h"
 
 #include "arch/host/host.h"
@@ -16,6 +16,7 @@
 #include "net/ethernet.h"
 #include "net/loopback.h"
 #include "net/netdev.h"
+#include "tests/unit/net/link.h"
 
 #define OWN     IPV4(10, 1, 0, 50)
 #define SERVER  IPV4(10, 1, 0, 1)
@@ -38,7 +39,6 @@ static const uint8_t server_mac[MAC_SIZE] = { 2, 0, 0, 0, 0, 2 };
 /* ---- the link, and the server behind it ------------------------------------------------------ */
 
 static struct netdev device;
-static struct frame_queue incoming;
 static bool is_silent, refuses;
 
 struct message {
@@ -93,8 +93,7 @@ static void reply(const uint8_t *request, enum dhcp_type type)
         at = add_option(at, 59, T2_S);
     }
     *at = 255;
-    frame_queue_push(&incoming, frame);
-    netdev_poll_schedule_isr(&device, 0);
+    link_receive(&device, frame);
 }
 
 static uint8_t type_of(const uint8_t *message, size_t length)
@@ -137,8 +136,7 @@ static void answer_arp(const uint8_t *request)
     memcpy(bytes + 22, server_mac, MAC_SIZE);
     memcpy(bytes + 28, request + 38, 4);
     memcpy(bytes + 32, request + 22, 10);
-    frame_queue_push(&incoming, frame);
-    netdev_poll_schedule_isr(&device, 0);
+    link_receive(&device, frame);
 }
 
 static bool link_transmit(struct netdev *netdev, unsigned int queue, struct frame_queue *frames)
@@ -158,23 +156,6 @@ static bool link_transmit(struct netdev *netdev, unsigned int queue, struct fram
         frame_free(frame);
     }
     return false;
-}
-
-static unsigned int link_poll(struct netdev *netdev, unsigned int queue, unsigned int budget)
-{
-    struct frame *frame;
-    unsigned int count = 0;
-    (void)queue;
-
-    for (; count < budget && (frame = frame_queue_pop(&incoming)) != NULL; count++)
-        netdev_receive(netdev, frame);
-    return count;
-}
-
-static bool link_poll_end(struct netdev *netdev, unsigned int queue)
-{
-    (void)netdev, (void)queue;
-    return !frame_queue_is_empty(&incoming);
 }
 
 static const struct netdev_ops link_ops = { .transmit = link_transmit,
@@ -295,7 +276,7 @@ static int run_one(void *arg)
     void (*const *test)(void) = arg;
 
     memset(&device, 0, sizeof(device));
-    frame_queue_init(&incoming);
+    frame_queue_init(&link_incoming);
     device.ops = &link_ops;
     device.mtu = 1500;
     device.is_link_up = true;
