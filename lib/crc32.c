@@ -102,6 +102,8 @@ uint32_t crc32_with(const uint32_t tables[8][256], uint32_t crc, const void *dat
 
 uint32_t crc32_update(uint32_t crc, const void *data, size_t size)
 {
+    if (size >= CRC32_FOLD_MIN)
+        return crc32_fold(ieee_tables, crc, data, size);
     return crc32_with(ieee_tables, crc, data, size);
 }
 

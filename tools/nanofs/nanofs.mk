@@ -2,7 +2,7 @@
 
 NANOFS_TOOL_SOURCES := $(wildcard tools/nanofs/*.c) fs/vnode.c fs/vnode_name.c fs/path.c fs/mount.c \
 	fs/vfs_file.c fs/vfs_directory.c $(filter-out fs/nanofs/disk.c,$(wildcard fs/nanofs/*.c)) \
-	$(addprefix lib/,errno.c string.c crc32.c bitmap.c rbtree.c hash.c hash_table.c sort.c uuid.c printf.c parse.c)
+	$(addprefix lib/,errno.c string.c crc32.c crc32_fold.c bitmap.c rbtree.c hash.c hash_table.c sort.c uuid.c printf.c parse.c)
 NANOFS_TOOL_CFLAGS := -std=gnu11 -O2 -g -fno-strict-aliasing $(filter-out -Wframe-larger-than=%,$(WARNINGS))
 HOST_CC ?= cc
 

@@ -78,6 +78,37 @@ static void test_crc_matches_reference(void **state)
     }
 }
 
+/* Long enough to be folded: one stride, several, each way of ending, and state from before. */
+static void test_crc_folded(void **state)
+{
+    struct unit_random random = { 5 };
+    static uint8_t data[6000 + 8];
+
+    (void)state;
+    unit_random_fill(&random, data, sizeof(data));
+    for (size_t size = CRC32_FOLD_MIN - 1; size < 6000; size += size < 1500 ? 1 : 41) {
+        size_t cut = unit_random_below(&random, size + 1);
+        const uint8_t *start = data + size % 8;
+        uint32_t crc = naive_crc(0xEDB88320, start, size);
+
+        assert_int_equal(crc32(start, size), crc);
+        assert_int_equal(crc32_update(crc32(start, cut), start + cut, size - cut), crc);
+    }
+}
+
+/* A single bit, anywhere: each way into the last bytes counts once. */
+static void test_crc_folded_bits(void **state)
+{
+    static uint8_t data[2000];
+
+    (void)state;
+    for (size_t bit = 0; bit < sizeof(data) * 8; bit += 7) {
+        data[bit / 8] = (uint8_t)(1 << bit % 8);
+        assert_int_equal(crc32(data, sizeof(data)), naive_crc(0xEDB88320, data, sizeof(data)));
+        data[bit / 8] = 0;
+    }
+}
+
 /* RFC 1071 in its own words, in host order of big-endian words. */
 static uint16_t naive_checksum(const uint8_t *data, size_t size)
 {
@@ -295,6 +326,7 @@ static void test_byteorder(void **state)
 }
 
 UNIT_TESTS(UNIT_TEST(test_crc_vectors), UNIT_TEST(test_crc_matches_reference),
+           UNIT_TEST(test_crc_folded), UNIT_TEST(test_crc_folded_bits),
            UNIT_TEST(test_crc_assembly), UNIT_TEST(test_checksum_all_lengths),
            UNIT_TEST(test_checksum_assembly), UNIT_TEST(test_checksum_vector),
            UNIT_TEST(test_checksum_matches_reference), UNIT_TEST(test_checksum_update),
