@@ -1,4 +1,4 @@
-"""The two guests that ./nos bench compares: how each is made, booted and asked for its rows."""
+"""The two guests that ./nos bench compares: how each is made, booted, and told what to do."""
 import contextlib
 import pathlib
 import re
@@ -6,123 +6,94 @@ import shutil
 import subprocess
 
 from counting import LinuxSymbols, Symbols
-from machine import ROOT, WORK, BenchError, Run, qemu_command
+from machine import ROOT, WORK, BenchError, Run, qemu_command, rows_of
 from network import GUEST, HOST
+from rows import CASES
 
 MODULES = ("virtio_ring.ko virtio.ko virtio_pci_legacy_dev.ko virtio_pci_modern_dev.ko virtio_pci.ko "
            "virtio_blk.ko failover.ko net_failover.ko virtio_net.ko").split()
 SYMBOLS_SIZE = 16 << 20
-URL = f"http://{HOST}/file"
+
+
+def find_number(pattern, text):
+    found = re.search(pattern, text, re.M)
+    if not found:
+        raise BenchError(f"nothing like {pattern} was said")
+    return float(found[1])
 
 
 class Guest:
-    """One boot runs the commands of a group. {name: (value, unit)} of what it said, and its output."""
+    """What nos and Linux have in common."""
 
-    def boot(self, group, machine, deadline, words="", numbers=None):
-        with Run([*machine.pop("prefix", ()), *self.command(group, words, numbers, **machine)],
-                 deadline) as run:
-            problem = ""
-            try:
-                extra = self.converse(run, group, numbers)
-            except BenchError as error:
-                problem, extra = str(error), {}
-        return {**run.rows(), **extra}, run.text, problem
+    def start(self, words="", deadline=60, prefix=(), **machine):
+        """A Run of it, from the start of QEMU; @words are added to its command line."""
+        return Run([*prefix, *self.command(words, **machine)], deadline)
+
+    def is_quick_from_now(self, run):
+        """Few operations from here on."""
+
+    def do(self, run, step, is_quick):
+        """{row: (value, unit)} of one step; a step that has nothing for this guest has none."""
+        line = self.line_of(step)
+        if not line:
+            return {}
+        numbers = {"quick": "-q ", "files": 200, "synced": 20} if is_quick else \
+            {"quick": "", "files": 10000, "synced": 1000}
+        return rows_of(run.ask(line.format(**numbers)), step.prefix)
 
     def telling_symbols(self, folder):
         """While it lasts, each boot leaves in @folder what symbols() needs; nothing, for most."""
         return contextlib.nullcontext()
 
+    def end(self, run):
+        run.type(self.power_off)
+        run.wait_end()
+
     def boots_with(self, megabytes, deadline):
         """Does it reach its prompt with so little memory?"""
-        with Run(self.command("memory", "", None, smp=1, cpu="qemu64", memory=megabytes),
-                 deadline) as run:
+        with self.start(smp=1, cpu="qemu64", memory=megabytes, deadline=deadline) as run:
             try:
-                self.read_first_prompt(run)
+                run.read_prompt()
             except BenchError:
                 return False
         return True
 
 
 class Nos(Guest):
-    """nos, by PVH, driven at its prompt."""
+    """nos, by PVH."""
     name = "nos"
     kernel = ROOT / "build" / "nos.elf"
     memory_range = (2, 64)
-    file_system = ("format nanofs {disk}", "mkdir /mnt", "mount nanofs {disk} /mnt")
-    commands = {
-        "boot": [],
-        "smp4": ["bench {q}contend"],
-        "kernel": ["bench {q}switch", "bench {q}create", "bench {q}lock", "bench {q}sleep",
-                   "bench {q}heap", "bench {q}bytes", "echo prefix ram_", "bench files / {files}",
-                   "bench files / {files} sync", "echo prefix"],
-        "storage": ["bench {q}disk vda", "bench {q}disk vda write",
-                    *(line.replace("{disk}", "vdb") for line in file_system),
-                    "bench files /mnt {files}", "bench files /mnt {synced} sync", "umount /mnt"],
-        "net": [f"bench {{q}}tcp {HOST}", f"bench {{q}}requests {HOST}", f"bench {{q}}udp {HOST}",
-                f"bench {{q}}ping {HOST}", *(line.replace("{disk}", "vda") for line in file_system),
-                f"bench wget {URL} /mnt/file", "umount /mnt"],
-        "growth": ["bench {q}growth_tasks", "bench {q}growth_timers", "bench {q}growth_connections",
-                   "echo prefix ram_", "bench {q}growth_files /"],
-        "directories": [*(line.replace("{disk}", "vda") for line in file_system),
-                        "bench {q}growth_files /mnt", "umount /mnt"],
-        "cpus": ["bench {q}growth_cpus"],
-    }
-    quick = "-q "
+    power_off = "poweroff"
 
     def prepare(self):
         subprocess.run(["make", "-s", "-C", str(ROOT)], check=True)
 
-    def command(self, group, words, numbers, **machine):
-        append = f"ip={GUEST}/24,{HOST}" if group == "net" else ""
-        return qemu_command(self.kernel, append, **machine)
+    def words(self, group, _cpu):
+        return f"ip={GUEST}/24,{HOST}" if group == "net" else ""
+
+    def command(self, words, **machine):
+        return qemu_command(self.kernel, words, **machine)
+
+    def line_of(self, step):
+        return step.nos
 
     def symbols(self, _folder):
         return Symbols.of_program(self.kernel)
 
-    def read_first_prompt(self, run):
-        return run.read_prompt()
-
-    def converse(self, run, group, numbers):
-        rows = {"boot": (run.read_prompt() * 1000, "ms")}
-        run.type("memusage")
-        run.read_prompt()
-        memory = re.search(r"^used +\d+ +(\d+)", run.text.replace("\r", ""), re.M)
-        if memory:
-            rows["memory"] = (float(memory[1]), "KiB")
-        for line in self.commands[group]:
-            run.type(line.format(**numbers))
-            run.read_prompt()
-        run.type("poweroff")
-        run.wait_end()
-        return rows
+    def memory_used(self, run):
+        """KiB"""
+        return find_number(r"^used +\d+ +(\d+)", run.ask("memusage"))
 
 
 class Linux(Guest):
     """Debian's cloud kernel with busybox in an initial file system of our own."""
     name = "Linux"
     memory_range = (16, 192)
-    module = "insmod /modules/nos_bench.ko {q}rows={rows}; dmesg -c | grep bench:; rmmod nos_bench"
-    commands = {
-        "boot": "",
-        "smp4": module.replace("{rows}", "contend"),
-        "kernel": module.replace("{rows}", "switch,create,lock,sleep,heap,bytes") +
-                  "; echo prefix ram_; rows files /tmp {files}; rows files /tmp {files} sync; echo prefix",
-        "storage": "R {r}disk /dev/vda; R {r}disk /dev/vda write; mount -t ext4 /dev/vdb /mnt; "
-                   "R files /mnt {files}; R files /mnt {synced} sync; umount /mnt",
-        "net": f"ifconfig eth0 {GUEST} netmask 255.255.255.0 up; sleep 1; R {{r}}tcp {HOST}; "
-               f"R {{r}}requests {HOST}; R {{r}}udp {HOST}; R {{r}}ping {HOST}; "
-               f"mount -t ext4 /dev/vda /mnt; R wget {URL} /mnt/file; umount /mnt",
-        "growth": "ifconfig lo up; echo 30000 > /proc/sys/kernel/threads-max; " +
-                  module.replace("{rows}", "growth_tasks,growth_timers") +
-                  "; R {r}growth_connections; echo prefix ram_; R {r}growth_files /tmp",
-        "directories": "mount -t ext4 /dev/vda /mnt; R {r}growth_files /mnt; umount /mnt",
-        "cpus": module.replace("{rows}", "growth_cpus"),
-        "memory": "",
-    }
-    quick = "quick=1 "
+    power_off = "poweroff -f"
 
     # The kernel tells its symbols to the last of the disks; they are where they are only for one boot.
-    tell_symbols = "; cat /proc/kallsyms > $(ls /dev/vd? | tail -n 1)"
+    tell_symbols = "cat /proc/kallsyms > $(ls /dev/vd? | tail -n 1)"
 
     def __init__(self):
         self.folder = WORK / "linux"
@@ -141,27 +112,32 @@ class Linux(Guest):
         text = (folder / "kallsyms.img").read_bytes().rstrip(b"\0").decode("latin1")
         return LinuxSymbols(Symbols(text), Symbols.of_program(self.folder / "module" / "rows"))
 
-    def command(self, group, words, numbers, extra=(), **machine):
-        text = self.commands[group].replace("R ", "timeout 100 rows ")
-        if numbers:
-            text = text.format(r="-q " if numbers["q"] else "", **numbers)
+    def words(self, _group, cpu):
+        return CASES[cpu]
+
+    def command(self, words, extra=(), **machine):
         extra = ["-initrd", str(self.initrd), *extra]
         if self.symbols_disk:
-            words, text = words + " nokaslr", text + self.tell_symbols
+            words += " nokaslr"
             extra += ["-drive", f"if=virtio,format=raw,file={self.symbols_disk}"]
-        append = f"console=ttyS0 quiet panic=-1 no_timer_check {words} bench=\"{text}\""
-        return qemu_command(self.kernel, append, extra=extra, **machine)
+        return qemu_command(self.kernel, f"console=ttyS0 quiet panic=-1 no_timer_check {words}",
+                            extra=extra, **machine)
 
-    def read_first_prompt(self, run):
-        return run.read_until("ready\n")
+    def line_of(self, step):
+        return step.linux
 
-    def converse(self, run, group, numbers):
-        rows = {"boot": (self.read_first_prompt(run) * 1000, "ms")}
-        run.read_until("finished\n")
-        run.wait_end()
-        memory = dict(re.findall(r"^(MemTotal|MemFree): (\d+)", run.text, re.M))
-        rows["memory"] = (float(memory["MemTotal"]) - float(memory["MemFree"]), "KiB")
-        return rows
+    def is_quick_from_now(self, run):
+        run.ask("quick=1")
+
+    def end(self, run):
+        if self.symbols_disk:
+            run.ask(self.tell_symbols)
+        super().end(run)
+
+    def memory_used(self, run):
+        """KiB"""
+        text = run.ask("cat /proc/meminfo")
+        return find_number(r"^MemTotal: +(\d+)", text) - find_number(r"^MemFree: +(\d+)", text)
 
     def prepare(self):
         self.folder.mkdir(parents=True, exist_ok=True)

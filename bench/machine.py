@@ -8,8 +8,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / "build" / "bench"
+PROMPT = "$ "
 ROW = re.compile(r"^(?:\[ *[0-9.]+\] )?(?:nos_bench: )?(?:bench: )?([a-z][a-z0-9_]*) ([0-9.]+) ([a-zA-Z/]+)\s*$")
-PREFIX = re.compile(r"^prefix(?: ([a-z_]+))?\s*$")
 
 
 class BenchError(Exception):
@@ -44,26 +44,17 @@ class Run:
         self.process.stdout.close()
         self.process.stdin.close()
 
-    def read_until(self, wanted):
-        """Seconds from the start of QEMU until @wanted appeared after what was read before."""
-        begin = len(self.text)
-        return self.read_while(lambda: wanted not in self.text[begin:], wanted)
-
     def read_prompt(self):
-        """The same, until a new prompt is the last thing on the screen."""
+        """Seconds from the start of QEMU until a new prompt is the last thing on the screen."""
         begin = len(self.text)
-        return self.read_while(lambda: len(self.text) < begin + 2 or
-                               not self.text.endswith("$ "), "$ ")
-
-    def read_while(self, is_missing, wanted):
-        while is_missing():
+        while len(self.text) < begin + len(PROMPT) or not self.text.endswith(PROMPT):
             left = self.deadline - time.monotonic()
             ready, _, _ = select.select([self.process.stdout], [], [], max(left, 0))
             if not ready:
-                raise BenchError(f"no {wanted!r} within the time allowed")
+                raise BenchError("no prompt within the time allowed")
             data = os.read(self.process.stdout.fileno(), 65536)
             if not data:
-                raise BenchError(f"the guest ended before {wanted!r}")
+                raise BenchError("the guest ended before its prompt")
             self.text = (self.text + data.decode("latin1")).replace("\r\n", "\n")
         return time.monotonic() - self.started
 
@@ -81,18 +72,15 @@ class Run:
         except subprocess.TimeoutExpired:
             pass
 
-    def rows(self):
-        """{name: (value, unit)} of every line that looks like a result.
+    def ask(self, line):
+        """What it says to that before its next prompt."""
+        begin = len(self.text)
+        self.type(line)
+        self.read_prompt()
+        return self.text[begin:]
 
-        A line `prefix WORD` puts a word before the names that follow; `prefix` alone ends that.
-        """
-        found, prefix = {}, ""
-        for line in self.text.splitlines():
-            line = line.split("\r")[-1]
-            change = PREFIX.match(line)
-            match = ROW.match(line)
-            if change:
-                prefix = change[1] or ""
-            elif match:
-                found[prefix + match[1]] = (float(match[2]), match[3])
-        return found
+
+def rows_of(text, prefix=""):
+    """{name: (value, unit)} of every line that looks like a result, @prefix before each name."""
+    matches = (ROW.match(line.split("\r")[-1]) for line in text.splitlines())
+    return {prefix + match[1]: (float(match[2]), match[3]) for match in matches if match}

@@ -1,64 +1,23 @@
-"""Rounds of boots, and what comes out of them: samples of each row, by guest and kind of CPU."""
+"""Rounds of boots, and what comes out of them: samples of each row, by guest, kind of CPU and turn."""
+import contextlib
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import time
 
 import counting
-from machine import ROOT, WORK, BenchError
-from network import Namespace
-from rows import CASES, COUNTED, COUNTED_BY_PLUGIN, GROUPS
+from booted import Booted
+from machine import ROOT, BenchError
+from rows import COUNTED, COUNTED_BY_PLUGIN, GROUPS, USUAL_CPU, turns_of
+from steps import SCRIPTS
 
-DISK_SIZE = 256 << 20
-RENAMED = {"boot": {"boot": "boot_1cpu", "memory": "memory_at_prompt"}, "smp4": {"boot": "boot_4cpus"}}
+BOOT_ROWS = {"boot": "boot_1cpu", "boot4": "boot_4cpus"}
 ICOUNT = ("-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off")
 GIVE_UP = 2  # boots of one kind that failed: no more of them
 COUNTING_DEADLINE = 3  # times that of an ordinary boot: counting is slow
-
-
-def disk_folder():
-    """In memory where there is room, so that the host's disk is not what is measured."""
-    memory = pathlib.Path("/dev/shm")
-    if memory.is_dir() and shutil.disk_usage(memory).free > 4 * DISK_SIZE:
-        return memory
-    return WORK
-
-
-class Disks:
-    """The disks of one boot: blank ones, or with the file system that only Linux needs beforehand."""
-
-    def __init__(self, guest, group):
-        kinds = {"storage": ("blank", "files"), "net": ("files",), "directories": ("files",)}
-        self.paths = []
-        for number, kind in enumerate(kinds.get(group, ())):
-            path = disk_folder() / f"nosbench-{number}.img"
-            self.paths.append(path)
-            path.unlink(missing_ok=True)
-            with open(path, "wb") as disk:
-                disk.truncate(DISK_SIZE)
-            if kind == "files" and guest.name == "Linux":
-                self.make_ext4(path)
-            else:
-                with open(path, "r+b") as disk:  # every block is there: none is made while we measure
-                    for _ in range(DISK_SIZE >> 20):
-                        disk.write(bytes(1 << 20))
-
-    @staticmethod
-    def make_ext4(path):
-        """Nothing left to be done in the background, and inodes for 100,000 files."""
-        subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", "-N", "150000", "-E",
-                        "lazy_itable_init=0,lazy_journal_init=0,nodiscard", str(path)], check=True)
-
-    def arguments(self):
-        return [word for path in self.paths
-                for word in ("-drive", f"if=virtio,format=raw,file={path}")]
-
-    def remove(self):
-        for path in self.paths:
-            path.unlink(missing_ok=True)
+PROBLEMS = (BenchError, subprocess.SubprocessError, OSError, ValueError)
 
 
 class Measurement:
@@ -77,65 +36,82 @@ class Measurement:
     def save(self):
         (self.folder / "results.json").write_text(json.dumps(self.results, indent=1))
 
-    def numbers(self, guest):
-        quick = self.arguments.quick
-        return {"q": guest.quick if quick else "", "files": 200 if quick else 10000,
-                "synced": 20 if quick else 1000}
+    def raw(self, label, guest, group, cpu):
+        return self.folder / "raw" / f"{label}-{group}-{guest.name}-{cpu}.txt"
 
-    def boot(self, guest, group, cpu, label, extra=(), smp=None, deadline=1):
-        """The rows of one boot. What fails is noted, and what came before it counts."""
-        machine = {"smp": smp or GROUPS[group].smp, "cpu": cpu}
-        disks = Disks(guest, group)
-        words = CASES[cpu] if guest.name == "Linux" else ""
-        arguments = {"group": group, "deadline": deadline * GROUPS[group].deadline, "words": words,
-                     "numbers": self.numbers(guest)}
-        try:
-            if group == "net":
-                with Namespace(WORK / "linux" / "module" / "peer") as network:
-                    machine.update(extra=[*extra, *disks.arguments(), *network.devices],
-                                   prefix=network.prefix)
-                    rows, text, problem = guest.boot(machine=machine, **arguments)
-            else:
-                machine.update(extra=[*extra, *disks.arguments()])
-                rows, text, problem = guest.boot(machine=machine, **arguments)
-        finally:
-            disks.remove()
-        name = f"{label}-{group}-{guest.name}-{cpu}"
-        (self.folder / "raw" / f"{name}.txt").write_text(text)
-        if problem:
-            self.note_failure(f"{name}: {problem}", (guest.name, group, cpu), text)
-        return rename(group, rows)
+    def boot(self, guest, group, cpu, label, **how):
+        return Booted(guest, group, cpu, self.raw(label, guest, group, cpu), self.arguments.quick, **how)
 
-    def note_failure(self, message, kind, text=""):
+    def note_failure(self, problem, label, guest, group, cpu):
+        kind = (guest.name, group, cpu)
         self.failed_boots[kind] = self.failed_boots.get(kind, 0) + 1
-        self.results["failures"].append(message)
-        print(f"bench: {message}; last lines:\n{text[-400:]}", file=sys.stderr)
+        self.results["failures"].append(f"{label}: {group}, {guest.name}, {cpu}: {problem}")
+        print(f"bench: {self.results['failures'][-1]}; {self.raw(label, guest, group, cpu)} has what it said",
+              file=sys.stderr)
 
-    def boot_and_add(self, guest, group, cpu, label):
-        if self.failed_boots.get((guest.name, group, cpu), 0) >= GIVE_UP:
-            return
-        print(f"{label}: {group}, {guest.name}, {cpu}", file=sys.stderr)
-        try:
-            rows = self.boot(guest, group, cpu, label)
-        except (BenchError, subprocess.SubprocessError, OSError) as problem:
-            self.note_failure(f"{label}: {group}, {guest.name}: {problem}", (guest.name, group, cpu))
-            return
+    def add(self, guest, cpu, turn, rows):
         for name, (value, unit) in rows.items():
-            self.results["samples"].setdefault(name, {}).setdefault(
-                f"{guest.name} {cpu}", []).append(value)
+            self.results["samples"].setdefault(name, {}).setdefault(f"{guest.name} {cpu}", {})[turn] = value
             self.results["units"][name] = unit
 
-    def measure_group(self, group, number):
-        """Once each guest on each kind of CPU; in every other round the other guest first."""
+    def measure_group(self, group, label, is_reversed):
+        """Both guests on each kind of CPU."""
         started = time.monotonic()
-        if group == "memory":
-            self.measure_memory()
-        else:
-            for cpu in GROUPS[group].cases:
-                for guest in self.guests[::1 if number % 2 == 0 else -1]:
-                    self.boot_and_add(guest, group, cpu, f"round{number + 1}")
+        for cpu in GROUPS[group].cases:
+            print(f"{label}: {group}, {cpu}", file=sys.stderr)
+            guests = [guest for guest in self.guests[::-1 if is_reversed else 1]
+                      if self.failed_boots.get((guest.name, group, cpu), 0) < GIVE_UP]
+            if SCRIPTS[group].steps:
+                self.take_turns(guests, group, cpu, label)
+            else:
+                for guest in guests:
+                    self.measure_alone(guest, group, cpu, label)
         self.spent(group, started)
         self.save()
+
+    def measure_alone(self, guest, group, cpu, label):
+        """What the start of a guest tells; nothing else is on the host."""
+        try:
+            rows = smallest_memory(guest) if group == "memory" else self.start_rows(guest, group, cpu, label)
+        except PROBLEMS as problem:
+            self.note_failure(problem, label, guest, group, cpu)
+        else:
+            self.add(guest, cpu, label, rows)
+
+    def start_rows(self, guest, group, cpu, label):
+        with self.boot(guest, group, cpu, label) as booted:
+            rows = {BOOT_ROWS[group]: (booted.seconds * 1000, "ms")}
+            if group == "boot":
+                rows["memory_at_prompt"] = (guest.memory_used(booted.run), "KiB")
+            booted.end()
+        return rows
+
+    def take_turns(self, guests, group, cpu, label):
+        """Both stand at their prompts, and each step is done by one and then by the other: a host that
+        is slower for a while is slower for both."""
+        script = SCRIPTS[group]
+        with contextlib.ExitStack() as stack:
+            ready = []
+            for guest in guests:
+                try:
+                    ready.append(stack.enter_context(self.boot(guest, group, cpu, label)))
+                except PROBLEMS as problem:
+                    self.note_failure(problem, label, guest, group, cpu)
+            self.do_step(script.prepare, ready, cpu, label, "")
+            for turn in range(1 if self.arguments.quick else turns_of(group, cpu)):
+                for step in script.steps:
+                    self.do_step(step, ready, cpu, label, f"{label}, turn {turn + 1}")
+                    ready.reverse()
+
+    def do_step(self, step, ready, cpu, label, turn):
+        """By each guest that is still there."""
+        for booted in ready:
+            try:
+                rows = booted.do(step)
+            except PROBLEMS as problem:
+                self.note_failure(problem, label, booted.guest, booted.group, cpu)
+            else:
+                self.add(booted.guest, cpu, turn, rows)
 
     def spent(self, what, started):
         seconds = self.results["seconds"]
@@ -154,23 +130,10 @@ class Measurement:
                 break
             for group in self.arguments.groups:
                 if number < GROUPS[group].rounds:
-                    self.measure_group(group, number)
+                    self.measure_group(group, f"round {number + 1}", number % 2 == 1)
             longest = max(longest, time.monotonic() - started)
             self.results["rounds done"] = number + 1
             self.save()
-
-    # ---- the smallest -m ----
-
-    def measure_memory(self):
-        for guest in self.guests:
-            print(f"smallest -m: {guest.name}", file=sys.stderr)
-            smallest = smallest_memory(guest)
-            if smallest is None:
-                self.note_failure(f"{guest.name} boots with no -m of {guest.memory_range}",
-                                  (guest.name, "memory", ""))
-                continue
-            self.results["samples"].setdefault("smallest_memory", {})[f"{guest.name} qemu64"] = [smallest]
-            self.results["units"]["smallest_memory"] = "MiB"
 
     # ---- instructions ----
 
@@ -185,17 +148,16 @@ class Measurement:
                 try:
                     for name, entry in how(guest, group).items():
                         self.results["counts"].setdefault(name, {})[guest.name] = entry
-                except (BenchError, subprocess.SubprocessError, OSError, ValueError) as problem:
-                    self.note_failure(f"counting {group}, {guest.name}: {problem}",
-                                      (guest.name, group, "count"))
+                except PROBLEMS as problem:
+                    self.note_failure(problem, "counting", guest, group, USUAL_CPU)
         self.spent("instructions", started)
 
     def count_by_icount(self, guest, group):
         """A nanosecond of the guest's clock is one instruction. One CPU: there is only one CPU's worth
         of time."""
-        rows = self.boot(guest, group, "qemu64", "icount", extra=ICOUNT, smp=1,
-                         deadline=COUNTING_DEADLINE)
-        return {name: [value, unit] for name, (value, unit) in rows.items()}
+        with self.boot(guest, group, USUAL_CPU, "counting", extra=ICOUNT, smp=1,
+                       deadline=COUNTING_DEADLINE) as booted:
+            return {name: [value, unit] for name, (value, unit) in booted.do_all().items()}
 
     def count_by_plugin(self, guest, group):
         return {name: [total, counting.UNIT]
@@ -204,8 +166,9 @@ class Measurement:
     def boot_with_plugin(self, guest, group, has_profile=False):
         """{row: (instructions, blocks)}"""
         out = self.folder / "raw" / f"plugin-{group}-{guest.name}.count"
-        rows = self.boot(guest, group, "qemu64", "plugin", extra=counting.arguments(out, has_profile),
-                         deadline=COUNTING_DEADLINE)
+        with self.boot(guest, group, USUAL_CPU, "counting", extra=counting.arguments(out, has_profile),
+                       deadline=COUNTING_DEADLINE) as booted:
+            rows = booted.do_all()
         return counting.by_row(rows, out)
 
     def profile(self):
@@ -215,9 +178,8 @@ class Measurement:
             for guest in self.guests:
                 try:
                     self.profile_guest(guest, group, operations)
-                except (BenchError, subprocess.SubprocessError, OSError, ValueError) as problem:
-                    self.note_failure(f"profile of {group}, {guest.name}: {problem}",
-                                      (guest.name, group, "profile"))
+                except PROBLEMS as problem:
+                    self.note_failure(problem, "counting", guest, group, USUAL_CPU)
         self.save()
 
     def profile_guest(self, guest, group, operations):
@@ -230,26 +192,19 @@ class Measurement:
             (self.folder / f"profile-{name}-{guest.name}.txt").write_text(text)
 
 
-def rename(group, rows):
-    """Every boot says how long it took; the groups made for that keep it, under its name in the table."""
-    wanted = RENAMED.get(group, {})
-    return {wanted.get(name, name): row for name, row in rows.items()
-            if name in wanted or name not in ("boot", "memory")}
-
-
 def smallest_memory(guest):
-    """Megabytes, by bisection: what is enough is taken to stay enough."""
+    """Its row, by bisection: what is enough is taken to stay enough."""
     low, high = guest.memory_range
     deadline = GROUPS["memory"].deadline
     if not guest.boots_with(high, deadline):
-        return None
+        raise BenchError(f"it boots with no -m of {low} to {high}")
     while low < high:
         middle = (low + high) // 2
         if guest.boots_with(middle, deadline / 3):
             high = middle
         else:
             low = middle + 1
-    return high
+    return {"smallest_memory": (high, "MiB")}
 
 
 def about():

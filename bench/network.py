@@ -17,13 +17,14 @@ FILE_SIZE = 64 << 20
 
 
 class Namespace:
-    """with Namespace(peer) as network: start QEMU with network.prefix before and network.devices after it."""
+    """with Namespace(peer, "Linux") as network: start QEMU with network.prefix before and network.devices
+    after it. Several may be there at once, if they have different names."""
     devices = ("-netdev", "tap,id=n,ifname=tap0,script=no,downscript=no",
                "-device", "virtio-net-pci,netdev=n")
 
-    def __init__(self, peer):
+    def __init__(self, peer, name):
         self.peer_program = peer
-        self.name = f"nosbench{os.getpid()}"
+        self.name = f"nosbench-{os.getpid()}-{name}"
         self.prefix = ("ip", "netns", "exec", self.name)
         self.processes = []
 
@@ -57,12 +58,12 @@ class Namespace:
         program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
         if not program:
             return
-        folder = WORK / "nginx"
-        (folder / "root").mkdir(parents=True, exist_ok=True)
-        file = folder / "root" / "file"
+        root, folder = WORK / "nginx", WORK / "nginx" / self.name
+        folder.mkdir(parents=True, exist_ok=True)
+        file = root / "file"
         if not file.exists() or file.stat().st_size != FILE_SIZE:
             file.write_bytes(bytes(range(256)) * (FILE_SIZE // 256))
-        (folder / "nginx.conf").write_text(NGINX.format(host=HOST, root=folder / "root"))
+        (folder / "nginx.conf").write_text(NGINX.format(host=HOST, root=root))
         with open(folder / "log", "wb") as log:
             self.start(program, "-p", str(folder), "-c", str(folder / "nginx.conf"), stdout=log,
                        stderr=log)
@@ -78,3 +79,4 @@ class Namespace:
             if process.stdout:
                 process.stdout.close()
         subprocess.run(["ip", "netns", "del", self.name], check=False, timeout=10)
+        shutil.rmtree(WORK / "nginx" / self.name, ignore_errors=True)

@@ -8,14 +8,16 @@ GUESTS = ("Linux", "nos")
 AGREEMENT = 0.20  # two runs agree when the ratios of a row differ by no more
 
 
-def best_median(samples, guest, unit):
-    """(median, least, most) of the kind of CPU that suits the guest best."""
-    cases = [values for key, values in samples.items() if key.split()[0] == guest]
-    if not cases:
-        return None
+def summary(values):
+    """(median, least, most); None of none."""
+    return (statistics.median(values), min(values), max(values)) if values else None
+
+
+def best_case(samples, unit):
+    """The kind of CPU that suits Linux best: what nos does is compared with what Linux does there."""
+    cases = {key.split()[1]: values.values() for key, values in samples.items() if key.startswith("Linux ")}
     pick = max if unit in HIGHER_IS_BETTER else min
-    values = pick(cases, key=statistics.median)
-    return statistics.median(values), min(values), max(values)
+    return pick(cases, key=lambda cpu: statistics.median(cases[cpu])) if cases else None
 
 
 def instructions(entry, row):
@@ -49,17 +51,21 @@ def verdict(timed, counted, is_missed):
 
 
 class Line:
-    """One row of the table."""
+    """One row of the table. Its ratio is the median of the ratios of the turns, in each of which one
+    guest measured right after the other."""
 
     def __init__(self, results, row):
         self.row = row
         self.unit = results["units"].get(row.name, "")
         samples = results["samples"].get(row.name, {})
         counts = results["counts"].get(row.name, {})
-        self.values = {guest: best_median(samples, guest, self.unit) for guest in GUESTS}
+        cpu = best_case(samples, self.unit)
+        turns = {guest: samples.get(f"{guest} {cpu}", {}) for guest in GUESTS}
+        self.values = {guest: summary(turns[guest].values()) for guest in GUESTS}
         self.counts = {guest: instructions(counts.get(guest), row) for guest in GUESTS}
-        self.ratio = ratio_of(*(self.values[guest] and self.values[guest][0] for guest in GUESTS),
-                              self.unit)
+        ratios = [ratio_of(turns["Linux"][turn], turns["nos"][turn], self.unit)
+                  for turn in turns["Linux"].keys() & turns["nos"].keys()]
+        self.ratio = statistics.median(ratios) if ratios else None
         self.counted_ratio = ratio_of(self.counts["Linux"], self.counts["nos"], "ns")
 
     def verdict(self):
@@ -71,34 +77,35 @@ class Line:
         return self.row.target is not None and ratio < self.row.target
 
 
-
 class GrowthLine:
-    """One row of growth: what an operation costs at the sizes measured, in either guest."""
+    """One row of growth: what an operation costs at the sizes measured, in either guest. The factor is
+    the median of those of the turns."""
 
     def __init__(self, results, growth):
         self.growth = growth
-        wanted = growth.sizes
-        self.sizes = [quick_size(size) for size in wanted] if results["quick"] else list(wanted)
-        self.values = {guest: [self.value(results, guest, size) for size in self.sizes]
-                       for guest in GUESTS}
-        self.counts = {guest: [self.count(results, guest, size) for size in self.sizes]
-                       for guest in GUESTS}
+        self.sizes = [quick_size(size) for size in growth.sizes] if results["quick"] else list(growth.sizes)
+        self.values, self.factors, self.counts, self.counted_factors = {}, {}, {}, {}
+        for guest in GUESTS:
+            turns = [self.of_size(results["samples"], guest, size) for size in self.sizes]
+            self.values[guest] = [statistics.median(values.values()) if values else None for values in turns]
+            factors = [turns[-1][turn] / turns[0][turn] for turn in turns[0].keys() & turns[-1].keys()
+                       if turns[0][turn]]
+            self.factors[guest] = statistics.median(factors) if factors else None
+            counts = [self.count(results, guest, size) for size in self.sizes]
+            self.counts[guest] = counts
+            self.counted_factors[guest] = counts[-1] / counts[0] if counts[0] and counts[-1] else None
 
-    def value(self, results, guest, size):
-        found = best_median(results["samples"].get(f"{self.growth.name}_{size}", {}), guest, "ns")
-        return found and found[0]
+    def of_size(self, samples, guest, size):
+        """{turn: ns}; growth is measured on one kind of CPU."""
+        found = samples.get(f"{self.growth.name}_{size}", {})
+        return next((values for key, values in found.items() if key.startswith(guest + " ")), {})
 
     def count(self, results, guest, size):
         counts = results["counts"].get(f"{self.growth.name}_{size}", {})
         return instructions(counts.get(guest), self.growth)
 
-    @staticmethod
-    def factor(values):
-        return values[-1] / values[0] if values[0] and values[-1] else None
-
     def verdict(self):
-        return verdict(self.factor(self.values["nos"]), self.factor(self.counts["nos"]),
-                       lambda factor: factor >= GROWTH_TARGET)
+        return verdict(self.factors["nos"], self.counted_factors["nos"], lambda factor: factor >= GROWTH_TARGET)
 
 
 def lines(results):
@@ -129,7 +136,7 @@ def growth_text(values):
 
 def heading(results):
     """What was measured, where, and how busy that machine was with other things when it began."""
-    return (f"commit {results['commit']}, {results['date']}, medians of {results.get('rounds done', 0)}, "
+    return (f"commit {results['commit']}, {results['date']}, {results.get('rounds done', 0)} rounds, "
             f"{results['host']} (load {results['load']}), {results['qemu'].split(' (')[0]}, TCG")
 
 
@@ -150,9 +157,9 @@ def print_table(results, out):
         print(f"{line.growth.title}: N {sizes} {line.verdict()}", file=out)
         for guest in GUESTS:
             counted = f"; instructions {growth_text(line.counts[guest])}, factor " \
-                      f"{number(line.factor(line.counts[guest]))}" if any(line.counts[guest]) else ""
+                      f"{number(line.counted_factors[guest])}" if any(line.counts[guest]) else ""
             print(f"    {guest:6} ns {growth_text(line.values[guest])}, factor "
-                  f"{number(line.factor(line.values[guest]))}{counted}", file=out)
+                  f"{number(line.factors[guest])}{counted}", file=out)
     print("seconds: " + ", ".join(f"{what} {taken:.0f}" for what, taken in results["seconds"].items()),
           file=out)
     for failure in results["failures"]:
@@ -182,8 +189,8 @@ def markdown(results):
             values, counts = line.values[guest], line.counts[guest]
             cells += [", ".join(number(value, "failed") for value in values) +
                       (f" ({', '.join(number(count) for count in counts)})" if any(counts) else ""),
-                      number(line.factor(values)) +
-                      (f" ({number(line.factor(counts))})" if any(counts) else "")]
+                      number(line.factors[guest]) +
+                      (f" ({number(line.counted_factors[guest])})" if any(counts) else "")]
         text.append(f"| {line.growth.title} | {', '.join(f'{size:,}' for size in line.sizes)} | "
                     + " | ".join(cells) + f" | {verdict} |")
     return "\n".join(text) + "\n"
@@ -209,23 +216,30 @@ def percent(share):
     return f"{100 * share:.0f} %" if share is not None else "-"
 
 
+def figures(results):
+    """{title: (by the clock, by instructions)}: each row's ratio, and how much nos grows."""
+    found = {line.row.title: (line.ratio, line.counted_ratio) for line in lines(results)}
+    found.update({"growth: " + line.growth.title: (line.factors["nos"], line.counted_factors["nos"])
+                  for line in growth_lines(results)})
+    return found
+
+
 def compare(first, second, out):
-    """Print the ratios of both; True when all agree, by instructions where those were counted."""
-    others = {line.row.name: line for line in lines(second)}
-    agree = True
-    print(f"{'row':48}{'first':>9}{'second':>9}{'apart':>8}"
-          f"{'first':>12}{'second':>9}{'apart':>8} by instructions", file=out)
-    for line in lines(first):
-        other = others.get(line.row.name)
-        if not other:
-            continue
-        by_clock = apart(line.ratio, other.ratio)
-        counted = apart(line.counted_ratio, other.counted_ratio)
-        decides = by_clock if counted is None else counted
-        remark = "failed in one of them" if by_clock is None else \
-            "more than 20 %" if decides > AGREEMENT else ""
-        agree = agree and not remark
-        print(f"{line.row.title:48}{number(line.ratio):>9}{number(other.ratio):>9}{percent(by_clock):>8}"
-              f"{number(line.counted_ratio):>12}{number(other.counted_ratio):>9}{percent(counted):>8}  "
-              f"{remark}".rstrip(), file=out)
-    return agree
+    """Print the ratios of both; True when all agree, by the clock and, where counted, by instructions."""
+    first, second = figures(first), figures(second)
+    failed, far = 0, 0
+    print(f"{'':64}{'by the clock':>26}{'by instructions':>26}", file=out)
+    for title in [title for title in first if title in second]:
+        cells, remark = "", ""
+        for one, other in zip(first[title], second[title]):
+            distance = apart(one, other)
+            cells += f"{number(one):>9}{number(other):>9}{percent(distance):>8}"
+            if distance is not None and distance > AGREEMENT:
+                remark = "more than 20 %"
+        if apart(first[title][0], second[title][0]) is None:
+            remark = "failed in one of them"
+        failed += remark.startswith("failed")
+        far += remark.startswith("more")
+        print(f"{title:64}{cells}  {remark}".rstrip(), file=out)
+    print(f"{len(first)} rows, {far} of them more than 20 % apart, {failed} failed", file=out)
+    return not failed and not far

@@ -12,7 +12,7 @@
 
 #define SWITCHES        100000
 #define SWITCHES_ACROSS 20000
-#define CREATIONS       1000 /* nos makes 20,000 in less time */
+#define CREATIONS       3000 /* nos makes 20,000 in less time */
 #define SLEEPS          1000
 
 struct ping_pong {

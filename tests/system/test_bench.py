@@ -107,22 +107,39 @@ def test_instructions_are_counted_from_mark_to_mark(boot, tmp_path):
 
 # ---- the tool beside it: what it makes of samples ----
 
+def turns(*values):
+    return {f"turn {number}": value for number, value in enumerate(values)}
+
+
 def results(nos=2.0, linux=6.0):
     """A run of one row in ns and one in MB/s, two kinds of CPU."""
     return {"commit": "0123456", "date": "2020-01-01", "host": "2 x CPU", "qemu": "QEMU", "load": 0, "rounds": 3,
             "rounds done": 3, "quick": False, "groups": ["kernel"], "failures": [], "seconds": {"kernel": 1},
             "units": {"switch_same_cpu": "ns", "memcpy_64": "MB/s"},
-            "samples": {"switch_same_cpu": {"Linux max": [9, linux, 7], "Linux qemu64": [linux, linux, 99],
-                                            "nos max": [nos, nos, nos]},
-                        "memcpy_64": {"Linux max": [100, 50, 400], "nos max": [300], "nos qemu64": [200]}},
+            "samples": {"switch_same_cpu": {"Linux max": turns(9, linux, 7), "nos max": turns(nos, nos, nos),
+                                            "Linux qemu64": turns(linux, linux, 99),
+                                            "nos qemu64": turns(nos, 2 * nos, nos / 2)},
+                        "memcpy_64": {"Linux max": turns(100, 50, 400), "nos max": turns(300),
+                                      "Linux qemu64": turns(60), "nos qemu64": turns(200)}},
             "counts": {"memcpy_64": {"Linux": [2000, "MB/s"], "nos": [1000, "MB/s"]}}}
+
+
+def whole_results(linux=6.0):
+    """Nothing has failed, nothing was counted."""
+    run = results(linux=linux)
+    for row in catalogue.ROWS:
+        run["samples"].setdefault(row.name, {"Linux max": turns(1), "nos max": turns(1)})
+        run["units"].setdefault(row.name, "ns")
+    run["counts"] = {}
+    return run
 
 
 def test_the_table():
     lines = {line.row.name: line for line in report.lines(results())}
     assert lines.keys() == {row.name for row in catalogue.ROWS if row.group == "kernel"}
     switch, memcpy = lines["switch_same_cpu"], lines["memcpy_64"]
-    assert switch.values["Linux"] == (6, 6, 99) and switch.ratio == 3 and switch.verdict() == ""
+    assert switch.values["Linux"] == (6, 6, 99), "the kind of CPU that is faster for Linux"
+    assert switch.values["nos"] == (2, 1, 4) and switch.ratio == 3 and switch.verdict() == ""
     assert memcpy.values["nos"] == (300, 300, 300) and memcpy.ratio == 3
     assert memcpy.counts == {"Linux": 32, "nos": 64} and memcpy.verdict() == "missed by instructions"
     text = report.markdown(results())
@@ -131,29 +148,40 @@ def test_the_table():
     assert chart.draw(report.lines(results()), "a <title>").count("<rect") == 3  # two bars and the ground
 
 
+def test_a_ratio_is_of_what_was_measured_in_turn():
+    """A host that is slower for a while is slower for both: 3 times in each turn is 3 times."""
+    run = results()
+    run["samples"]["switch_same_cpu"] = {"Linux max": turns(3, 6, 30, 60), "nos max": turns(1, 2, 10, 20)}
+    switch = next(line for line in report.lines(run) if line.row.name == "switch_same_cpu")
+    assert switch.ratio == 3 and switch.values["Linux"] == (18, 3, 60)
+    del run["samples"]["switch_same_cpu"]["nos max"]["turn 3"]
+    switch = next(line for line in report.lines(run) if line.row.name == "switch_same_cpu")
+    assert switch.ratio == 3
+
+
+def test_growth_is_of_one_turn():
+    run = results()
+    run["groups"] = ["growth"]
+    for size, values in ((10, (100, 200, 400)), (10000, (150, 300, 600))):
+        run["samples"][f"growth_switch_{size}"] = {"Linux qemu64": turns(*values), "nos qemu64": turns(*values)}
+    growth = next(line for line in report.growth_lines(run) if line.growth.name == "growth_switch")
+    assert growth.factors == {"Linux": 1.5, "nos": 1.5} and growth.values["nos"] == [200, 300]
+    assert growth.verdict() == ""
+
+
 def test_two_runs_are_compared():
     out = io.StringIO()
-    first, near, far = results(), results(linux=7.0), results(linux=7.5)
-    for run in (first, near, far):
-        for row in catalogue.ROWS:  # nothing has failed
-            run["samples"].setdefault(row.name, {"Linux max": [1], "nos max": [1]})
-            run["units"].setdefault(row.name, "ns")
-        run["counts"] = {}
-    assert report.compare(first, near, out)
-    assert not report.compare(first, far, out)
+    assert report.compare(whole_results(), whole_results(linux=7.0), out)
+    assert not report.compare(whole_results(), whole_results(linux=7.5), out)
     assert re.search(r"task switch.* 25 %.*more than 20 %", out.getvalue())
 
 
-def test_two_runs_are_compared_by_instructions_where_there_are_some():
-    """However much the times of a busy host differ."""
-    first, second = results(), results(linux=60.0)
+def test_two_runs_are_compared_by_instructions_too():
+    first, second = whole_results(), whole_results()
     for run in (first, second):
-        for row in catalogue.ROWS:
-            run["samples"].setdefault(row.name, {"Linux max": [1], "nos max": [1]})
-            run["units"].setdefault(row.name, "ns")
-            run["counts"][row.name] = {"Linux": [300, counting.UNIT], "nos": [100, counting.UNIT]}
+        run["counts"]["switch_same_cpu"] = {"Linux": [300, "ns"], "nos": [100, "ns"]}
     assert report.compare(first, second, io.StringIO())
-    second["counts"]["switch_same_cpu"]["nos"] = [130, counting.UNIT]
+    second["counts"]["switch_same_cpu"]["nos"] = [130, "ns"]
     assert not report.compare(first, second, io.StringIO())
 
 
