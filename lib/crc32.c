@@ -107,6 +107,49 @@ uint32_t crc32_update(uint32_t crc, const void *data, size_t size)
     return crc32_with(ieee_tables, crc, data, size);
 }
 
+/* x^(8n - 32) for n = 1, 2, 3 times 4^k: times that, and looked up, is what n zero bytes do. */
+static const uint32_t zero_powers[16][3] = {
+    { 0x1f81b6e1, 0xd7125358, 0x6567cb95 }, { 0x80000000, 0xedb88320, 0xb1e6b092 },
+    { 0x6655004f, 0xad2a31b3, 0xba1aca03 }, { 0xe3720acb, 0xa53ff440, 0x974ac562 },
+    { 0x99168a18, 0xeba0f9ae, 0x0eb38450 }, { 0x5df97b6b, 0xd01dd77b, 0xbdd7e459 },
+    { 0xd9d8d242, 0xfc246b8a, 0xcf80e334 }, { 0x70772f7f, 0xf959a165, 0x24c49a04 },
+    { 0xc8701489, 0x3cebc696, 0x35a26c07 }, { 0xb59f9585, 0xd8bfd287, 0x723f1f77 },
+    { 0xcb3be74f, 0x8a99307f, 0x0e9d2252 }, { 0xa1f3a50a, 0x212b9043, 0xd8595fd9 },
+    { 0x25412bf1, 0x1588b75b, 0x0e357b41 }, { 0x8268b573, 0xb559de5f, 0x65bb6533 },
+    { 0x4a414ca4, 0xc02244c9, 0x2520a652 }, { 0x8da9a144, 0x236a6851, 0x7e06db84 },
+};
+
+/* The product of two polynomials without carries; bit 63 of it is the coefficient of x^0. */
+static uint64_t multiply(uint32_t a, uint32_t b)
+{
+    const uint64_t b1 = (uint64_t)b << 1, b2 = b1 << 1, b4 = b2 << 1, b8 = b4 << 1;
+    const uint64_t multiples[16] = { 0,       b1,           b2,           b2 ^ b1,
+                                     b4,      b4 ^ b1,      b4 ^ b2,      b4 ^ b2 ^ b1,
+                                     b8,      b8 ^ b1,      b8 ^ b2,      b8 ^ b2 ^ b1,
+                                     b8 ^ b4, b8 ^ b4 ^ b1, b8 ^ b4 ^ b2, b8 ^ b4 ^ b2 ^ b1 };
+    uint64_t product = 0;
+
+    for (unsigned int shift = 0; shift < 32; shift += 4)
+        product ^= multiples[a >> shift & 15] << shift;
+    return product;
+}
+
+uint32_t crc32_zeros(uint32_t crc, uint32_t count)
+{
+    uint32_t state = ~crc;
+
+    for (unsigned int k = 0; count; k++, count >>= 2) {
+        uint64_t product;
+
+        if (!(count & 3))
+            continue;
+        product = multiply(state, zero_powers[k][(count & 3) - 1]);
+        state = look_up(ieee_tables + 4, (uint32_t)product) ^
+                look_up(ieee_tables, (uint32_t)(product >> 32));
+    }
+    return ~state;
+}
+
 uint32_t crc32c_update(uint32_t crc, const void *data, size_t size)
 {
     return crc32_with(castagnoli_tables, crc, data, size);

@@ -12,6 +12,9 @@
 uint32_t crc32_update(uint32_t crc, const void *data, size_t size);
 uint32_t crc32c_update(uint32_t crc, const void *data, size_t size);
 
+/** crc32_zeros() - crc32_update() by @count zero bytes, without looking at any. */
+uint32_t crc32_zeros(uint32_t crc, uint32_t count);
+
 /*
  * What both are, with tables of their own. crc32_with_c() is the portable version, and a weak alias
  * of it what an architecture replaces by assembly.

@@ -4,6 +4,7 @@
 #include "fs/nanofs/batch.h"
 
 #include "lib/errno.h"
+#include "lib/string.h"
 #include "mm/kmalloc.h"
 
 /* Images and the descriptors for them fit in a slot, behind its commit block. */
@@ -13,6 +14,15 @@ static uint32_t slot_capacity(uint64_t slot_blocks, uint32_t *descriptors)
 
     *descriptors = (uint32_t)DIV_ROUND_UP(room, NANOFS_IMAGES_PER_DESCRIPTOR + 1);
     return (uint32_t)(room - *descriptors);
+}
+
+static void *zero_page(void)
+{
+    void *page = nanofs_page_alloc(NULL);
+
+    if (page)
+        memset(page, 0, NANOFS_BLOCK_SIZE);
+    return page;
 }
 
 struct nanofs_batch *nanofs_batch_create(struct nanofs *fs)
@@ -29,10 +39,10 @@ struct nanofs_batch *nanofs_batch_create(struct nanofs *fs)
     batch->descriptor_count = descriptors;
     wait_queue_init(&batch->idle, "nanofs_batch");
     batch->buffers = kcalloc(capacity, sizeof(batch->buffers[0]));
-    batch->commit_page = nanofs_page_alloc(NULL);
+    batch->commit_page = zero_page();
     is_whole = batch->buffers && batch->commit_page;
     for (uint32_t i = 0; i < descriptors; i++) {
-        batch->descriptors[i] = nanofs_page_alloc(NULL);
+        batch->descriptors[i] = zero_page();
         is_whole = is_whole && batch->descriptors[i];
     }
     for (unsigned int i = 0; i < NANOFS_BATCH_REQUESTS; i++)

@@ -28,7 +28,7 @@ struct nanofs_batch {
     struct nanofs_buffer **buffers;
     uint32_t capacity; /* images a slot can hold */
     uint32_t descriptor_count;
-    void *commit_page;
+    void *commit_page; /* zeros but for what the commit before wrote, as the descriptors are */
     void *descriptors[];
 };
 

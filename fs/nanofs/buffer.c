@@ -12,13 +12,15 @@
 #include "arch/mmu.h"
 #include "fs/nanofs/nanofs.h"
 #include "kernel/log.h"
+#include "lib/byteorder.h"
 #include "lib/crc32.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 #include "mm/page.h"
 
-#define EVICT_TRIES 8u /* buffers looked at when one is made */
+#define EVICT_TRIES 8u  /* buffers looked at when one is made */
+#define ZEROS_STEP  64u /* bytes looked at in one step */
 
 BUILD_ASSERT(NANOFS_BLOCK_SIZE == PAGE_SIZE, "a block lives in a page");
 
@@ -53,29 +55,51 @@ void nanofs_page_free(void *page)
 
 /* ---- checksums ------------------------------------------------------------------------------ */
 
+/* How much of a block comes before the zeros that bitmaps and tables of a young disk end in. */
+static uint32_t used_length(const void *data)
+{
+    uint32_t used = NANOFS_PAYLOAD;
+
+    while (used >= ZEROS_STEP) {
+        const char *end = (const char *)data + used;
+
+        if (load_le64(end - 8) | load_le64(end - 16) | load_le64(end - 24) | load_le64(end - 32) |
+            load_le64(end - 40) | load_le64(end - 48) | load_le64(end - 56) | load_le64(end - 64))
+            break;
+        used -= ZEROS_STEP;
+    }
+    return used;
+}
+
 uint32_t nanofs_block_crc(const struct nanofs *fs, uint64_t block, enum nanofs_kind kind,
                           const void *data)
 {
     uint64_t seed[2] = { block, kind };
+    uint32_t used = used_length(data);
+    uint32_t crc = crc32_update(crc32_update(fs->crc_seed, seed, sizeof(seed)), data, used);
 
-    return crc32_update(crc32_update(fs->crc_seed, seed, sizeof(seed)), data, NANOFS_PAYLOAD);
+    return crc32_zeros(crc, NANOFS_PAYLOAD - used);
 }
 
 void nanofs_seal(const struct nanofs *fs, uint64_t block, enum nanofs_kind kind, void *data)
 {
-    uint32_t crc = nanofs_block_crc(fs, block, kind, data);
+    uint32_t crc;
 
-    if (kind != NANOFS_KIND_INODES)
-        memcpy((char *)data + NANOFS_PAYLOAD, &crc, sizeof(crc));
+    if (kind == NANOFS_KIND_INODES)
+        return;
+    crc = nanofs_block_crc(fs, block, kind, data);
+    memcpy((char *)data + NANOFS_PAYLOAD, &crc, sizeof(crc));
 }
 
 bool nanofs_is_sealed(const struct nanofs *fs, uint64_t block, enum nanofs_kind kind,
                       const void *data)
 {
-    uint32_t crc = nanofs_block_crc(fs, block, kind, data);
+    uint32_t crc;
 
-    return kind == NANOFS_KIND_INODES ||
-           memcmp((const char *)data + NANOFS_PAYLOAD, &crc, sizeof(crc)) == 0;
+    if (kind == NANOFS_KIND_INODES)
+        return true;
+    crc = nanofs_block_crc(fs, block, kind, data);
+    return memcmp((const char *)data + NANOFS_PAYLOAD, &crc, sizeof(crc)) == 0;
 }
 
 /* NULL when sound. Inodes are checked one by one when they are loaded. */

@@ -126,6 +126,7 @@ static int write_journal(struct format *format)
     struct nanofs_commit record = { .sequence = 2, .is_clean = 1 };
     int error;
 
+    memset(format->page, 0, NANOFS_BLOCK_SIZE);
     nanofs_commit_record(fs, format->page, &record);
     error = nanofs_device_write(fs->device, fs->super.journal_block, 1, &format->page);
     if (error)

@@ -122,27 +122,33 @@ static void put_inodes(struct list *stored)
     }
 }
 
-static int anchor_write(struct nanofs *fs, uint64_t block)
+static int anchor_write(struct nanofs *fs, const struct nanofs_anchor *anchor, uint64_t block)
 {
-    struct nanofs_disk_inode *disk;
-    struct nanofs_anchor *anchor;
     struct nanofs_buffer *buffer;
     int error = nanofs_buffer_get(fs, block, NANOFS_KIND_ANCHOR, NANOFS_NEW, &buffer);
 
     if (error)
         return error;
     nanofs_buffer_modify(buffer);
-    anchor = buffer->data;
-    anchor->sequence = fs->sequence + 1;
-    anchor->free_blocks = fs->free_blocks;
-    anchor->inode_count = fs->inode_count;
-    disk = &anchor->inode_file;
-    disk->type = VNODE_FILE;
-    disk->number = NANOFS_INODE_FILE;
-    nanofs_map_store(&fs->table, disk);
-    disk->crc = nanofs_inode_crc(fs, disk);
+    memcpy(buffer->data, anchor, sizeof(*anchor));
     nanofs_buffer_put(buffer);
     return 0;
+}
+
+static int anchors_write(struct nanofs *fs)
+{
+    struct nanofs_anchor anchor = {
+        .sequence = fs->sequence + 1,
+        .free_blocks = fs->free_blocks,
+        .inode_count = fs->inode_count,
+        .inode_file = { .type = VNODE_FILE, .number = NANOFS_INODE_FILE },
+    };
+    int error;
+
+    nanofs_map_store(&fs->table, &anchor.inode_file);
+    anchor.inode_file.crc = nanofs_inode_crc(fs, &anchor.inode_file);
+    error = anchor_write(fs, &anchor, 1);
+    return error ? error : anchor_write(fs, &anchor, fs->super.total_blocks - 2);
 }
 
 static void freeze_buffers(struct nanofs *fs)
@@ -200,9 +206,7 @@ static int freeze(struct nanofs *fs, struct list *stored)
         error = -EROFS;
     if (!error && (atomic_load(&fs->dirty_count) || !list_is_empty(&fs->unstored))) {
         store_inodes(fs, stored);
-        error = anchor_write(fs, 1);
-        if (!error)
-            error = anchor_write(fs, fs->super.total_blocks - 2);
+        error = anchors_write(fs);
         if (!error && atomic_load(&fs->dirty_count) > fs->batch->capacity)
             error = -EOVERFLOW;
         if (!error)
@@ -244,7 +248,9 @@ static void descriptor_fill(struct nanofs *fs, uint32_t index, uint64_t block)
     uint32_t first = index * (uint32_t)NANOFS_IMAGES_PER_DESCRIPTOR;
     uint32_t count = MIN(fs->committing_count - first, (uint32_t)NANOFS_IMAGES_PER_DESCRIPTOR);
 
-    memset(descriptor, 0, NANOFS_BLOCK_SIZE);
+    if (descriptor->count > count) /* of an earlier commit; what lies behind is zeros */
+        memset(descriptor->images + count, 0,
+               (descriptor->count - count) * sizeof(descriptor->images[0]));
     descriptor->sequence = fs->sequence + 1;
     descriptor->count = count;
     for (uint32_t i = 0; i < count; i++) {
@@ -266,7 +272,6 @@ void nanofs_commit_record(const struct nanofs *fs, void *page, const struct nano
     filled.magic = NANOFS_COMMIT_MAGIC;
     memcpy(filled.uuid, fs->super.uuid, sizeof(filled.uuid));
     filled.crc = crc32(&filled, offsetof(struct nanofs_commit, crc));
-    memset(page, 0, NANOFS_BLOCK_SIZE);
     for (uint32_t offset = 0; offset < NANOFS_BLOCK_SIZE; offset += NANOFS_COMMIT_STRIDE)
         memcpy((char *)page + offset, &filled, sizeof(filled));
 }
@@ -434,7 +439,5 @@ int nanofs_commit(struct nanofs *fs)
     if (!error && atomic_load(&fs->failure))
         error = failure(fs);
     mutex_unlock(&fs->commit_lock);
-    if (fs->committer && fs->committing_count)
-        wake_one(&fs->committer_wait);
     return error;
 }

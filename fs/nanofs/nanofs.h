@@ -107,7 +107,7 @@ int __must_check nanofs_journal_open(struct nanofs *fs);
 int __must_check nanofs_journal_close(struct nanofs *fs);
 uint32_t nanofs_image_crc(const struct nanofs *fs, uint64_t block, enum nanofs_kind kind,
                           const void *data);
-/** nanofs_commit_record() - fill a commit block. */
+/** nanofs_commit_record() - fill a commit block; what the records leave of @page stays: zeros. */
 void nanofs_commit_record(const struct nanofs *fs, void *page, const struct nanofs_commit *record);
 
 /* ---- alloc.c -------------------------------------------------------------------------------- */

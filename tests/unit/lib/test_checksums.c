@@ -109,6 +109,22 @@ static void test_crc_folded_bits(void **state)
     }
 }
 
+/* All short lengths, and each power of two. */
+static void test_crc_zeros(void **state)
+{
+    struct unit_random random = { 3 };
+    static const uint8_t zeros[5000];
+    uint32_t crc;
+
+    (void)state;
+    for (uint32_t count = 0; count < sizeof(zeros); count += count < 600 ? 1 : 13) {
+        crc = (uint32_t)unit_random_u64(&random);
+        assert_int_equal(crc32_zeros(crc, count), crc32_update(crc, zeros, count));
+    }
+    for (uint32_t k = 0; k < 31; k++)
+        assert_int_equal(crc32_zeros(k, 2u << k), crc32_zeros(crc32_zeros(k, 1u << k), 1u << k));
+}
+
 /* RFC 1071 in its own words, in host order of big-endian words. */
 static uint16_t naive_checksum(const uint8_t *data, size_t size)
 {
@@ -326,7 +342,7 @@ static void test_byteorder(void **state)
 }
 
 UNIT_TESTS(UNIT_TEST(test_crc_vectors), UNIT_TEST(test_crc_matches_reference),
-           UNIT_TEST(test_crc_folded), UNIT_TEST(test_crc_folded_bits),
+           UNIT_TEST(test_crc_folded), UNIT_TEST(test_crc_folded_bits), UNIT_TEST(test_crc_zeros),
            UNIT_TEST(test_crc_assembly), UNIT_TEST(test_checksum_all_lengths),
            UNIT_TEST(test_checksum_assembly), UNIT_TEST(test_checksum_vector),
            UNIT_TEST(test_checksum_matches_reference), UNIT_TEST(test_checksum_update),
