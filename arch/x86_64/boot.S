@@ -78,6 +78,7 @@ enter_long_mode:
     rdtsc
     movl %eax, boot_cycles
     movl %edx, boot_cycles + 4
+    call boot_check_memory
 
     /* Long mode, and bit 20 (NX) into EBP: SDM vol. 2A, CPUID. */
     movl %ebx, %esi
@@ -115,9 +116,17 @@ enter_long_mode:
 
 /*
  * Writes the early tables. Page directories EARLY_MAP_GIB * 512 entries of 2 MiB each, one PDPT
- * over them, one over the kernel's; PML4 slots 0 (identity), 272 (direct map), 256 (image).
+ * over them, one over the kernel's; PML4 slots 0 (identity), 272 (direct map), 256 (image). They
+ * are cleared first: see high_entry.
  */
 fill_early_page_tables:
+    pushl %edi
+    movl $early_pml4, %edi
+    movl $((early_directories - early_pml4) / 4), %ecx
+    xorl %eax, %eax
+    rep stosl
+    popl %edi
+
     movl $early_directories, %edx
     movl $(PAGE_PRESENT | PAGE_WRITE | PAGE_LARGE), %eax
     xorl %ecx, %ecx
@@ -154,24 +163,10 @@ fill_early_page_tables:
 
 die_no_long_mode:
     movl $message_no_long_mode, %esi
-    jmp die_with_message
+    jmp boot_die
 die:
     movl $message_no_protocol, %esi
-/* Says it on COM1, as it was left by the firmware, and on a VGA text screen. */
-die_with_message:
-    movl $0xB8000, %edi
-    movw $0x3F8, %dx
-1:  lodsb
-    testb %al, %al
-    jz 2f
-    outb %al, %dx
-    movb $0x4F, %ah
-    movw %ax, (%edi)
-    addl $2, %edi
-    jmp 1b
-2:  cli
-    hlt
-    jmp 2b
+    jmp boot_die
 
 message_no_long_mode:
     .asciz "nos: this CPU has no 64-bit mode\r\n"
@@ -229,6 +224,17 @@ high_entry:
     xorl %ebp, %ebp
     movl %edi, %r8d
     movl %esi, %r9d
+
+    /*
+     * Loaders clear .bss, but QEMU does so before it starts the firmware: in 4 MiB, ROMs of network
+     * cards unpack themselves right there.
+     */
+    leaq kernel_init_bss_start(%rip), %rdi
+    leaq kernel_end(%rip), %rcx
+    subq %rdi, %rcx
+    shrq $3, %rcx
+    xorl %eax, %eax
+    rep stosq
 
     /* The BSP's per-CPU area is a copy of the template; GS points at it from here on. */
     leaq percpu_template_start(%rip), %rsi

@@ -24,6 +24,40 @@ def test_16_mib(boot, machine):
     guest.poweroff()
 
 
+@pytest.mark.parametrize("machine", ["pc", "microvm"])
+@pytest.mark.parametrize("config", ["gcc-release", "gcc-debug"])
+def test_4_mib(boot, machine, config):
+    """The ROM of the network card has left its own data where the kernel's variables are."""
+    nic = ["-device", "virtio-net-pci"] if machine == "pc" else []
+    guest = boot(memory="4", machine=machine, config=config, devices=nic)
+    total, used = usage(guest)
+    assert used < total < 4 * MIB
+    guest.poweroff()
+
+
+def test_8_mib_by_grub(boot):
+    """GRUB loads what it finds in the file, so symbols must not be there."""
+    guest = boot(memory="8", machine="pc", boot="iso", config="gcc-release")
+    guest.poweroff()
+
+
+@pytest.mark.parametrize("machine", ["pc", "q35", "microvm"])
+def test_too_little_memory(start, machine):
+    """The image does not fit: said before any of it is used, on the serial line and on the screen."""
+    guest = start(memory="3", machine=machine)
+    said = guest.expect(r"nos: only (\d+) KiB of memory; needs (\d+) KiB\r\n")
+    has, needs = map(int, said.groups())
+    assert 2048 < has <= 3072 < needs < 4096
+    if machine != "microvm":
+        assert f"nos: only {has} KiB of memory; needs {needs} KiB" in guest.screen()
+
+
+def test_too_little_memory_for_grub(start):
+    """It is GRUB who stops there, and it has to say so on the serial line too."""
+    guest = start(memory="4", machine="pc", boot="iso", config="gcc-release")
+    guest.expect("nos: GRUB cannot load the kernel")
+
+
 @pytest.mark.parametrize("machine", ["pc", "q35"])
 def test_6_gib_are_used(boot, machine):
     guest = boot(memory="6G", machine=machine)
