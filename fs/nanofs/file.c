@@ -319,15 +319,13 @@ static int write_page(struct nanofs_inode *inode, const char *data, size_t lengt
 {
     struct nanofs_page *page;
     uint32_t index = page_of_offset(offset);
-    bool was_cached = nanofs_page_find(inode, index) != NULL;
     int error = page_for_write(inode, index, length == NANOFS_BLOCK_SIZE, &page);
 
     if (error)
         return error;
     error = page_dirty(page, false);
-    if (error) { /* it may not have the old contents */
-        if (!was_cached && page->state == NANOFS_PAGE_CLEAN)
-            nanofs_page_forget(page);
+    if (error) {
+        nanofs_page_forget(page); /* clean, or new without the old contents */
         return error;
     }
     memcpy((char *)page->data + (offset & BLOCK_MASK), data, length);

@@ -13,14 +13,6 @@ static struct nanofs_page *page_of(struct rb_node *node)
     return node ? container_of(node, struct nanofs_page, node) : NULL;
 }
 
-static int compare_pages(const struct rb_node *a, const struct rb_node *b)
-{
-    uint32_t first = container_of(a, const struct nanofs_page, node)->index;
-    uint32_t second = container_of(b, const struct nanofs_page, node)->index;
-
-    return first < second ? -1 : first > second;
-}
-
 static int compare_dirty(const struct rb_node *a, const struct rb_node *b)
 {
     uint32_t first = container_of(a, const struct nanofs_page, dirty_node)->index;
@@ -37,9 +29,25 @@ static int compare_index(const void *key, const struct rb_node *node)
     return index < other ? -1 : index > other;
 }
 
+/* Each page read or written is looked for: no call for each comparison. */
 struct nanofs_page *nanofs_page_find(struct nanofs_inode *inode, uint32_t index)
 {
-    return page_of(rb_find(&inode->pages, &index, compare_index));
+    struct nanofs_page *page = page_of(inode->pages.root);
+
+    while (page && page->index != index)
+        page = page_of(index < page->index ? page->node.left : page->node.right);
+    return page;
+}
+
+static void tree_insert(struct rbtree *tree, struct nanofs_page *page)
+{
+    struct rb_node *parent = NULL, **link = &tree->root;
+
+    while (*link) {
+        parent = *link;
+        link = page->index < page_of(parent)->index ? &parent->left : &parent->right;
+    }
+    rb_link(tree, &page->node, parent, link);
 }
 
 struct nanofs_page *nanofs_page_at_or_after(struct nanofs_inode *inode, uint32_t index)
@@ -76,7 +84,7 @@ struct nanofs_page *nanofs_page_insert(struct nanofs_inode *inode, uint32_t inde
     page->index = index;
     page->state = NANOFS_PAGE_CLEAN;
     list_node_init(&page->lru_node);
-    rb_insert(&inode->pages, &page->node, compare_pages);
+    tree_insert(&inode->pages, page);
     inode->page_count++;
     atomic_fetch_add(&inode->fs->page_count, 1);
     lru_add(page);
