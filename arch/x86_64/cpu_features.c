@@ -122,6 +122,7 @@ void cpu_control_init(void)
     cr4 |= f->has_smap ? CR4_SMAP : 0;
     cr4 |= f->has_umip ? CR4_UMIP : 0;
     cr4_write(cr4);
+    cpu_set_slow_sti(f->is_tcg);
 
     /* TS: the kernel keeps no vector state, so an instruction that uses it is a fault at once. */
     cr0_write((cr0_read() & ~(CR0_EM | CR0_AM)) | CR0_MP | CR0_TS | CR0_NE | CR0_WP);

@@ -23,6 +23,7 @@ struct cpu_local {
     uintptr_t scratch[2];    /* 24: for entry code */
     uintptr_t stack_canary;  /* 40: -mstack-protector-guard-offset=40 */
     uint16_t pending;        /* 48: flags of what preemption holds off */
+    uint8_t has_slow_sti;    /* 50: irq_restore() had better use POPF */
 };
 
 #define CPU_LOCAL_PERCPU_OFFSET 0
@@ -31,6 +32,7 @@ struct cpu_local {
 #define CPU_LOCAL_PREEMPT_COUNT 20
 #define CPU_LOCAL_STACK_CANARY  40
 #define CPU_LOCAL_PENDING       48
+#define CPU_LOCAL_HAS_SLOW_STI  50
 
 static inline uintptr_t percpu_offset(void)
 {
@@ -151,9 +153,35 @@ static inline void irq_disable(void)
     __asm__ volatile("cli" ::: "memory");
 }
 
+static inline void cpu_set_slow_sti(bool has_slow_sti)
+{
+    __asm__ volatile("movb %0, %%gs:%c1"
+                     :
+                     : "q"((uint8_t)has_slow_sti), "i"(CPU_LOCAL_HAS_SLOW_STI)
+                     : "memory");
+}
+
+static inline bool cpu_has_slow_sti(void)
+{
+    bool has_slow_sti;
+    __asm__ volatile("testb $1, %%gs:%c1"
+                     : "=@ccnz"(has_slow_sti)
+                     : "i"(CPU_LOCAL_HAS_SLOW_STI)
+                     : "memory");
+    return has_slow_sti;
+}
+
+/*
+ * A processor takes some 20 cycles for POPF and a few for STI. QEMU's emulator leaves its
+ * translated code after either; but because STI holds interrupts off for one more instruction, that
+ * one is translated alone, and left again: kmalloc() and kfree() of 64 bytes were 140 ns by STI and
+ * 80 by POPF.
+ */
 static inline void irq_restore(irqflags_t flags)
 {
-    if (flags & RFLAGS_IF)
+    if (cpu_has_slow_sti())
+        __asm__ volatile("pushq %0\n\tpopfq" : : "r"(flags) : "memory", "cc");
+    else if (flags & RFLAGS_IF)
         irq_enable();
     else
         irq_disable();
