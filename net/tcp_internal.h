@@ -3,7 +3,8 @@
  *
  *   tcp_input.c       a segment arrives: RFC 9293 3.10.7, top to bottom
  *   tcp_ack.c         its acknowledgment: the send queue, RTT, loss recovery (RFC 5681, 6582, 6675)
- *   tcp_receive.c     its data: in order, out of order, the receive window
+ *   tcp_receive.c     its data: in order, out of order
+ *   tcp_window.c      the receive window, and when the peer is told of it and of what has come
  *   tcp_sack.c        the scoreboard of what the peer has; the blocks we report (RFC 2018)
  *   tcp_output.c      what to send next; tcp_segment.c: how a segment is made
  *   tcp_timer.c       one timer per connection, five deadlines; RTO (RFC 6298)
@@ -386,10 +387,15 @@ uint64_t tcp_rto(const struct tcp_socket *tcp); /* with backoff */
 
 /** tcp_receive_segment() - data and FIN of an acceptable segment. */
 void tcp_receive_segment(struct tcp_socket *tcp, struct tcp_segment *segment);
+void tcp_purge_receive(struct tcp_socket *tcp);
+
+/* ---- tcp_window.c ---- */
+
 uint32_t tcp_receive_window(const struct tcp_socket *tcp);
 /** tcp_consumed() - the user has read @bytes; may send a window update. */
 void tcp_consumed(struct tcp_socket *tcp, uint32_t bytes);
-void tcp_purge_receive(struct tcp_socket *tcp);
+/** tcp_schedule_ack() - @length bytes have come in order. */
+void tcp_schedule_ack(struct tcp_socket *tcp, uint32_t length);
 
 /* ---- tcp_sack.c ---- */
 
