@@ -231,7 +231,8 @@ struct tcp_socket {
     unsigned int sack_block_count;
     struct tcp_range sack_blocks[TCP_SACK_BLOCKS]; /* most recent first */
     unsigned int unacked_segments;                 /* full-sized, since the last ACK sent */
-    bool must_ack;
+    bool must_ack;                                 /* at the end of this call */
+    bool is_reader_here;     /* he waits for data or copies some: tcp_window.c */
     unsigned int quick_acks; /* this many ACKs are not delayed: the peer is starting */
 
     /* timestamps (RFC 7323) */
@@ -392,10 +393,14 @@ void tcp_purge_receive(struct tcp_socket *tcp);
 /* ---- tcp_window.c ---- */
 
 uint32_t tcp_receive_window(const struct tcp_socket *tcp);
-/** tcp_consumed() - the user has read @bytes; may send a window update. */
-void tcp_consumed(struct tcp_socket *tcp, uint32_t bytes);
-/** tcp_schedule_ack() - @length bytes have come in order. */
+/** tcp_schedule_ack() - @length bytes have come in order: sets must_ack, or sees to it later. */
 void tcp_schedule_ack(struct tcp_socket *tcp, uint32_t length);
+/** tcp_delayed_ack_expired() - its timer; nobody has sent an ACK before. */
+void tcp_delayed_ack_expired(struct tcp_socket *tcp);
+/** tcp_reader_asks() - @is_served: and takes the receive queue; otherwise it is empty. May send. */
+void tcp_reader_asks(struct tcp_socket *tcp, bool is_served);
+/** tcp_consumed() - the user has read @bytes; @has_more: of what he took some is left. May send. */
+void tcp_consumed(struct tcp_socket *tcp, uint32_t bytes, bool has_more);
 
 /* ---- tcp_sack.c ---- */
 

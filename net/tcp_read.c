@@ -19,6 +19,7 @@ static int refill(struct tcp_socket *tcp)
         tcp->read_queue.count += tcp->receive_queue.count;
         tcp->read_queue.bytes += tcp->receive_queue.bytes;
         frame_queue_init(&tcp->receive_queue);
+        tcp_reader_asks(tcp, true);
     } else if (tcp->base.error) {
         result = socket_take_error_locked(&tcp->base);
     } else if (tcp->has_received_fin || tcp->is_read_shut ||
@@ -27,6 +28,7 @@ static int refill(struct tcp_socket *tcp)
     } else if (tcp->state == TCP_CLOSED || tcp->state == TCP_LISTEN) {
         result = -ENOTCONN;
     } else {
+        tcp_reader_asks(tcp, false);
         result = -EAGAIN;
     }
     tcp_unlock(tcp, flags);
@@ -38,7 +40,7 @@ static void account_read(struct tcp_socket *tcp, uint32_t bytes, uint32_t freed)
     irqflags_t flags = tcp_lock(tcp);
 
     tcp_charge(tcp, -(int64_t)freed);
-    tcp_consumed(tcp, bytes);
+    tcp_consumed(tcp, bytes, !frame_queue_is_empty(&tcp->read_queue));
     tcp_unlock(tcp, flags);
 }
 

@@ -205,7 +205,7 @@ static void expire(struct tcp_socket *tcp, enum tcp_timer_kind kind)
         persist_expired(tcp);
         break;
     case TCP_TIMER_DELAYED_ACK:
-        tcp_send_ack(tcp);
+        tcp_delayed_ack_expired(tcp);
         break;
     case TCP_TIMER_KEEPALIVE:
         keepalive_expired(tcp);

@@ -59,8 +59,8 @@ void peer_skips(void)
     seen_next = seen_count;
 }
 
-void peer_sends_options(const struct peer *peer, uint32_t seq, uint32_t ack, uint8_t flags,
-                        const struct tcp_options *given, const void *data, size_t length)
+static void inject(const struct peer *peer, uint32_t seq, uint32_t ack, uint8_t flags,
+                   const struct tcp_options *given, const void *data, size_t length)
 {
     uint8_t packet[2000] = { 0x45 };
     struct tcp_options options = *given;
@@ -94,10 +94,22 @@ void peer_sends_options(const struct peer *peer, uint32_t seq, uint32_t ack, uin
         ipv4_pseudo_sum(WIRE_A_PEER, WIRE_A, IP_PROTOCOL_TCP, (uint32_t)(header + length))));
     memcpy(packet + 36, &sum, 2);
     wire_inject(packet, 20 + header + length);
-    host_settle();
 }
 
 const struct tcp_options no_options = { .window_scale = -1 };
+
+void peer_injects(const struct peer *peer, uint32_t seq, uint32_t ack, uint8_t flags,
+                  const void *data, size_t length)
+{
+    inject(peer, seq, ack, flags, &no_options, data, length);
+}
+
+void peer_sends_options(const struct peer *peer, uint32_t seq, uint32_t ack, uint8_t flags,
+                        const struct tcp_options *given, const void *data, size_t length)
+{
+    inject(peer, seq, ack, flags, given, data, length);
+    host_settle();
+}
 
 void peer_sends(const struct peer *peer, uint32_t seq, uint32_t ack, uint8_t flags,
                 const void *data, size_t length)

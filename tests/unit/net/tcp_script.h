@@ -73,6 +73,9 @@ void peer_sends_options(const struct peer *peer, uint32_t seq, uint32_t ack, uin
                         const struct tcp_options *given, const void *data, size_t length);
 void peer_sends(const struct peer *peer, uint32_t seq, uint32_t ack, uint8_t flags,
                 const void *data, size_t length);
+/** peer_injects() - the same, with no task of A's running before it returns. */
+void peer_injects(const struct peer *peer, uint32_t seq, uint32_t ack, uint8_t flags,
+                  const void *data, size_t length);
 void peer_sends_data(struct peer *peer, const void *data, size_t length); /* the next in order */
 void peer_acks(const struct peer *peer);
 
