@@ -46,7 +46,9 @@ struct virtio_net;
 
 struct net_rx {
     struct virtq *vq;          /* touched by the poll alone, of which there is one at a time */
-    unsigned int fill;         /* buffers to keep in the ring; const */
+    unsigned int fill;         /* buffers to keep in the ring; const, as the next two */
+    unsigned int buffer_pages; /* pages of one buffer */
+    uint32_t copy_max;         /* longest frame that is copied out of its buffer */
     struct timer refill_timer; /* after running out of memory */
     char name[VIRTIO_NET_NAME_SIZE];
 };

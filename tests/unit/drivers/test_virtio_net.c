@@ -421,6 +421,7 @@ static void test_no_memory(void **state)
     (void)state;
 
     start(ALL_FEATURES, 64);
+    unsigned int full = buffers_ready();
     size_t length = make_frame(frame, 0, largest);
     assert_true(device_delivers(frame, length));
     host_fail_allocations_from(1);
@@ -429,10 +430,62 @@ static void test_no_memory(void **state)
     assert_int_equal(arrived, 0);
     assert_int_equal(drops(NETDEV_DROP_RX_NO_MEMORY), 1);
     host_advance_ns(NS_PER_S);
-    assert_int_equal(buffers_ready(), 64);
+    assert_int_equal(buffers_ready(), full);
     assert_true(device_delivers(frame, length));
     raise_interrupt(RX);
     assert_int_equal(arrived, 1);
+    stop();
+}
+
+/* The driver's buffers in the ring that are smaller than @size. */
+static unsigned int count_smaller(uint32_t size)
+{
+    const struct virtq *vq = model->queues[RX];
+    unsigned int count = 0;
+
+    for (uint16_t at = model->seen[RX]; at != vq->avail->idx; at++)
+        count += vq->desc[vq->avail->ring[at % vq->size]].len < size;
+    return count;
+}
+
+/* Memory is there, but in pieces: frames of all sizes come in small buffers and large ones. */
+static void test_memory_in_pieces(void **state)
+{
+    static uint8_t frame[FRAME_MAX];
+    unsigned int full, seen_small = 0;
+    (void)state;
+
+    start(ALL_FEATURES, 256);
+    full = buffers_ready();
+    largest = 60000;
+    assert_int_equal(count_smaller(2 * PAGE_SIZE), 0);
+    for (uint32_t number = 0; number < 400; number++) {
+        if (number % 3 == 0 && length_of(number, largest) > 2000)
+            host_fail_allocation(2); /* the first is the frame, then come the new buffers */
+        assert_true(device_delivers(frame, make_frame(frame, number, largest)));
+        raise_interrupt(RX);
+        assert_int_equal(next_number, number + 1);
+        assert_int_equal(buffers_ready(), full);
+        seen_small += count_smaller(2 * PAGE_SIZE) > 0;
+    }
+    host_fail_allocation(0);
+    assert_in_range(seen_small, 200, 400);
+    assert_true(count_smaller(2 * PAGE_SIZE) < full);
+    stop();
+}
+
+/* A small frame does not keep a large buffer: it goes back to the ring as it is. */
+static void test_small_frames_pin_little(void **state)
+{
+    uint8_t frame[1514];
+    (void)state;
+
+    start(ALL_FEATURES, 256);
+    for (uint32_t number = 0; number < HELD_MAX; number++) {
+        assert_true(device_delivers(frame, make_frame(frame, number, largest)));
+        raise_interrupt(RX);
+        assert_true(frame_truesize(held[number]) < 2048);
+    }
     stop();
 }
 
@@ -500,7 +553,7 @@ static void test_the_same_buffer_twice(void **state)
     (void)state;
     start(ALL_FEATURES, 64);
     is_content_known = false;
-    put_used(RX, deliver_lie(1000, 1, NULL), 1000);
+    put_used(RX, deliver_lie(3000, 1, NULL), 3000); /* so large that the buffer is not reused */
     raise_interrupt(RX);
     assert_int_equal(arrived, 1); /* once */
     assert_int_equal(drops(NETDEV_DROP_RX_ERROR), 1);
@@ -769,6 +822,7 @@ static void test_sent_that_cannot_be(void **state)
 
 UNIT_TESTS(UNIT_TEST(test_features), UNIT_TEST(test_every_frame_once_and_whole),
            UNIT_TEST(test_large_frames_in_many_buffers), UNIT_TEST(test_no_memory),
+           UNIT_TEST(test_memory_in_pieces), UNIT_TEST(test_small_frames_pin_little),
            UNIT_TEST(test_used_elements_that_cannot_be), UNIT_TEST(test_the_same_buffer_twice),
            UNIT_TEST(test_impossible_numbers_of_buffers), UNIT_TEST(test_wrong_frames_are_counted),
            UNIT_TEST(test_offload_fields_are_not_believed), UNIT_TEST(test_random_scribbling),
