@@ -40,9 +40,12 @@ static int check_send_locked(struct tcp_socket *tcp, uint32_t *room)
     return 0;
 }
 
-/* Append [data, data + length) of @buffer (one reference taken) to the stream, and send. */
+/*
+ * Append [data, data + length) of @buffer (one reference taken) to the stream, and send, unless
+ * more follows at once.
+ */
 static int append(struct tcp_socket *tcp, struct frame_buffer *buffer, uint8_t *data,
-                  uint32_t length)
+                  uint32_t length, bool has_more)
 {
     struct tcp_chunk *chunk = kmalloc(sizeof(*chunk));
     struct tcp_chunk *last;
@@ -68,7 +71,8 @@ static int append(struct tcp_socket *tcp, struct frame_buffer *buffer, uint8_t *
         }
         tcp_charge(tcp, length);
         tcp->snd_end += length;
-        tcp_output(tcp);
+        if (!has_more)
+            tcp_output(tcp);
     }
     tcp_unlock(tcp, flags);
     kfree(chunk);
@@ -105,16 +109,25 @@ int tcp_send(struct socket *socket, const void *data, size_t length, size_t *sen
         uint8_t *to;
         uint32_t part;
 
-        if (!buffer)
-            return *sent > 0 ? 0 : -ENOMEM;
+        if (!buffer) {
+            error = -ENOMEM;
+            break;
+        }
         to = buffer->data + tcp->write_filled;
         part = MIN_T(uint32_t, buffer->size - tcp->write_filled, length - *sent);
         memcpy(to, (const uint8_t *)data + *sent, part);
-        error = append(tcp, buffer, to, part);
+        error = append(tcp, buffer, to, part, *sent + part < length);
         if (error)
             break;
         tcp->write_filled += part;
         *sent += part;
+    }
+    if (error && *sent > 0) { /* more was to follow, and does not */
+        flags = tcp_lock(tcp);
+        tcp_output(tcp);
+        tcp_unlock(tcp, flags);
+        if (error == -ENOMEM) /* which the next call may find, or not */
+            error = 0;
     }
     return error;
 }
@@ -122,5 +135,5 @@ int tcp_send(struct socket *socket, const void *data, size_t length, size_t *sen
 int tcp_send_buffer(struct socket *socket, struct frame_buffer *buffer, uint8_t *data,
                     uint32_t length)
 {
-    return length ? append(to_tcp(socket), buffer, data, length) : 0;
+    return length ? append(to_tcp(socket), buffer, data, length, false) : 0;
 }
