@@ -3,6 +3,7 @@
  */
 #include "fs/nanofs/batch.h"
 
+#include "kernel/log.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
@@ -58,6 +59,8 @@ void nanofs_batch_destroy(struct nanofs_batch *batch)
 {
     if (!batch)
         return;
+    if (nanofs_batch_finish(batch)) /* what a failed mount left under way */
+        log_warning("nanofs", "%s: metadata is in the journal only", batch->device->name);
     for (uint32_t i = 0; i < batch->descriptor_count; i++)
         nanofs_page_free(batch->descriptors[i]);
     nanofs_page_free(batch->commit_page);
@@ -84,7 +87,7 @@ static struct nanofs_batch_request *idle_request(struct nanofs_batch *batch)
     return NULL;
 }
 
-static void submit_current(struct nanofs_batch *batch)
+void nanofs_batch_submit(struct nanofs_batch *batch)
 {
     struct nanofs_batch_request *request = batch->current;
 
@@ -102,7 +105,7 @@ void nanofs_batch_write(struct nanofs_batch *batch, uint64_t block, void *page)
 
     if (!request || request->io.block + request->io.count != block ||
         request->io.count == NANOFS_IO_MAX_BLOCKS) {
-        submit_current(batch);
+        nanofs_batch_submit(batch);
         (void)wait_event_uncancellable(&batch->idle, idle_request(batch) != NULL, DEADLINE_NEVER);
         request = idle_request(batch);
         batch->current = request;
@@ -117,7 +120,7 @@ int nanofs_batch_finish(struct nanofs_batch *batch)
 {
     int error;
 
-    submit_current(batch);
+    nanofs_batch_submit(batch);
     error = wait_group_wait(&batch->group, DEADLINE_NEVER, WAIT_UNCANCELLABLE);
     wait_group_init(&batch->group, "nanofs_batch");
     return error;

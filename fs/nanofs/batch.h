@@ -33,8 +33,11 @@ struct nanofs_batch {
 };
 
 struct nanofs_batch *nanofs_batch_create(struct nanofs *fs);
+/** nanofs_batch_destroy() - waits for all, too. */
 void nanofs_batch_destroy(struct nanofs_batch *batch);
 /** nanofs_batch_write() - @page to @block; neighbours added in a row share a request. */
 void nanofs_batch_write(struct nanofs_batch *batch, uint64_t block, void *page);
+/** nanofs_batch_submit() - nothing more will be added; does not wait. */
+void nanofs_batch_submit(struct nanofs_batch *batch);
 /** nanofs_batch_finish() - wait for all. 0 or the first error. */
 int __must_check nanofs_batch_finish(struct nanofs_batch *batch);

@@ -348,19 +348,29 @@ static void thaw_all(struct nanofs *fs)
     mutex_unlock(&fs->buffer_lock);
 }
 
+static void checkpoint_start(struct nanofs *fs)
+{
+    for (uint32_t i = 0; i < fs->committing_count; i++)
+        nanofs_batch_write(fs->batch, fs->batch->buffers[i]->block, fs->batch->buffers[i]->frozen);
+    nanofs_batch_submit(fs->batch);
+    fs->is_checkpointing = true;
+}
+
+/* In a file system that has failed, images may have been changed: what is in the journal counts. */
 static int checkpoint_locked(struct nanofs *fs)
 {
     int error;
 
     if (!fs->committing_count)
         return 0;
-    if (atomic_load(&fs->is_read_only))
-        return -EROFS;
-    for (uint32_t i = 0; i < fs->committing_count; i++)
-        nanofs_batch_write(fs->batch, fs->batch->buffers[i]->block, fs->batch->buffers[i]->frozen);
+    if (!fs->is_checkpointing && !atomic_load(&fs->is_read_only))
+        checkpoint_start(fs);
     error = nanofs_batch_finish(fs->batch);
+    fs->is_checkpointing = false;
     if (error)
         nanofs_fail(fs, error, "writing metadata");
+    else if (atomic_load(&fs->is_read_only))
+        error = -EROFS;
     else
         thaw_all(fs);
     return error;
@@ -406,6 +416,8 @@ static int commit_locked(struct nanofs *fs, struct list *stored)
         return error;
     }
     transaction_is_durable(fs);
+    if (fs->committing_count <= NANOFS_BATCH_REQUESTS) /* it need not wait for any of them */
+        checkpoint_start(fs);
     return unfinished;
 }
 

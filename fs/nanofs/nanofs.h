@@ -367,6 +367,7 @@ struct nanofs {
     struct mutex commit_lock; /* rank: FS_COMMIT; one commit at a time, guards down to batch */
     struct list committing;   /* buffers with a frozen image */
     uint32_t committing_count;
+    bool is_checkpointing;      /* they are being written in place */
     uint64_t sequence;          /* of the last durable transaction */
     struct nanofs_batch *batch; /* requests of commits */
     uint64_t changes_committed; /* what the last commit covered */

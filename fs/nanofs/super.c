@@ -245,8 +245,8 @@ void nanofs_close(struct nanofs *fs)
         memcpy(&fs->spare_pages, page, sizeof(fs->spare_pages));
         nanofs_page_free(page);
     }
+    nanofs_batch_destroy(fs->batch); /* first: it writes what is in buffers */
     nanofs_buffers_destroy(fs);
-    nanofs_batch_destroy(fs->batch);
     kfree(fs->closed_groups);
     kfree(fs);
 }
