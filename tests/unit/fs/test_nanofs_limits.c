@@ -318,6 +318,25 @@ static void test_removed_in_pieces(void **state)
     stop();
 }
 
+/* Of a small commit nothing is left to be written but that all of it is in place. */
+static void test_small_commit(void **state)
+{
+    uint64_t written;
+
+    (void)state;
+    start(8192);
+    for (uint64_t i = 0; i < 20; i++) {
+        write_word("/small", i * NANOFS_BLOCK_SIZE, i);
+        assert_int_equal(vfs_sync(), 0);
+    }
+    written = sim_disk_current->blocks_written;
+    vfs_unmount_all();
+    assert_int_equal(sim_disk_current->blocks_written - written, 1); /* the commit block */
+    assert_int_equal(vfs_mount("nanofs", "sim", "/"), 0);
+    assert_int_equal(read_word("/small", 19 * NANOFS_BLOCK_SIZE), 19);
+    stop();
+}
+
 UNIT_TESTS(UNIT_TEST(test_100000_names), UNIT_TEST(test_holes), UNIT_TEST(test_large_disk),
            UNIT_TEST(test_large_file), UNIT_TEST(test_paths), UNIT_TEST(test_removed_while_open),
-           UNIT_TEST(test_removed_in_pieces))
+           UNIT_TEST(test_removed_in_pieces), UNIT_TEST(test_small_commit))
