@@ -7,6 +7,7 @@
 #include "kernel/sched/sched.h"
 #include "kernel/sched/task.h"
 #include "kernel/time/clock.h"
+#include "lib/errno.h"
 #include "shell/command.h"
 
 #define U(x) ((unsigned long long)(x))
@@ -48,8 +49,9 @@ static int cpu_command(struct shell *shell, int argc, char **argv)
     char text[256];
     uint64_t now = clock_now_ns();
 
-    (void)argc;
     (void)argv;
+    if (argc != 1)
+        return -EINVAL;
     cpu_describe(0, text, sizeof(text));
     shell_printf(shell, "%s\nclock: %s\n%u of %u CPUs online\n", text, clock_source_name(),
                  cpu_online_count(), cpu_possible_count());

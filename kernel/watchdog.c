@@ -25,6 +25,7 @@
 #include "kernel/sched/sched.h"
 #include "kernel/sched/task.h"
 #include "kernel/time/timer.h"
+#include "lib/errno.h"
 #include "shell/command.h"
 
 #define WATCH_PERIOD_NS (2 * NS_PER_S)
@@ -208,8 +209,9 @@ static int watchdog_command(struct shell *shell, int argc, char **argv)
     unsigned int cpu;
     uint64_t now = clock_now_ns();
 
-    (void)argc;
     (void)argv;
+    if (argc != 1)
+        return -EINVAL;
     shell_printf(shell, "CPU  beat before ms  late  unanswered  softlockups\n");
     for_each_online_cpu(cpu) {
         const struct watchdog *dog = per_cpu_ptr(watchdog, cpu);

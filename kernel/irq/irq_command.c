@@ -5,6 +5,7 @@
 #include "arch/irq.h"
 #include "kernel/irq/irq.h"
 #include "kernel/irq/softirq.h"
+#include "lib/errno.h"
 #include "lib/printf.h"
 #include "shell/command.h"
 
@@ -61,8 +62,9 @@ static void show_softirqs(struct shell *shell)
 
 static int irqstat_command(struct shell *shell, int argc, char **argv)
 {
-    (void)argc;
     (void)argv;
+    if (argc != 1)
+        return -EINVAL;
     show_devices(shell);
     show_cpus(shell);
     show_softirqs(shell);

@@ -36,8 +36,9 @@ static int ps_command(struct shell *shell, int argc, char **argv)
 {
     struct task *task;
 
-    (void)argc;
     (void)argv;
+    if (argc != 1)
+        return -EINVAL;
     shell_printf(shell, "%6s %-8s %3s %11s %9s  %-20s %s\n", "PID", "STATE", "CPU", "TIME s",
                  "SWITCHES", "NAME", "WAITS FOR");
     for (uint32_t pid = 0; (task = task_next(pid)) != NULL;) {

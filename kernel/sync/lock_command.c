@@ -7,6 +7,7 @@
 #include "kernel/sync/lock_debug.h"
 #include "kernel/sync/lock_statistics.h"
 #include "kernel/time/clock.h"
+#include "lib/errno.h"
 #include "shell/command.h"
 
 #define HELD_SHOWN 16
@@ -51,8 +52,9 @@ static int locks_command(struct shell *shell, int argc, char **argv)
 {
     struct lock_statistics statistics;
 
-    (void)argc;
     (void)argv;
+    if (argc != 1)
+        return -EINVAL;
     show_held_spinlocks(shell);
     show_sleeping_locks(shell);
     shell_printf(shell, "%-24s %10s %14s %14s\n", "waited for", "times", "together us",

@@ -91,6 +91,16 @@ def test_help_knows_every_command(boot):
     assert not succeeded and "nonsense" in output
 
 
+def test_commands_without_arguments_take_none(boot):
+    """Not even poweroff: who types more than that wants something else."""
+    guest = boot()
+    names = re.findall(r"^(\w+)  +\S", guest.run("help"), re.MULTILINE)
+    assert {"cpu", "ps", "locks", "poweroff"} <= set(names)
+    for name in names:
+        output, succeeded = guest.status(f"{name} superfluous")
+        assert not succeeded and output == f"usage: {name}\n", output
+
+
 def test_log_stays_in_dmesg(boot):
     guest = boot()
     assert "boot: nos 0.1" in guest.run("dmesg")
