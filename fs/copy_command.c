@@ -2,8 +2,10 @@
  * Commands that take a file from one place to another: cp, mv.
  */
 #include "fs/command.h"
+#include "kernel/random.h"
 #include "kernel/sched/task.h"
 #include "lib/errno.h"
+#include "lib/printf.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 
@@ -115,14 +117,34 @@ static int cp_command(struct shell *shell, int argc, char **argv)
 }
 SHELL_COMMAND(cp, "cp FROM TO", "copy a file", cp_command, CMD_NORMAL);
 
+/*
+ * To another file system: the copy takes the name when it is whole, so that a move that fails leaves
+ * an existing file as it was.
+ */
+static int move_across(struct shell *shell, const char *from, const char *to)
+{
+    char *copy = kmalloc(VFS_PATH_MAX);
+    int error = -ENOMEM;
+
+    if (copy) {
+        snprintf(copy, VFS_PATH_MAX, "%.*s/.mv-%08x", (int)(strrchr(to, '/') - to), to,
+                 random_u32());
+        error = copy_file(shell, from, copy);
+    }
+    if (!error) {
+        error = vfs_rename(copy, to);
+        if (error && vfs_remove(copy))
+            shell_error(shell, "%s: a copy is left", copy);
+    }
+    kfree(copy);
+    return error ? error : vfs_remove(from);
+}
+
 static int move(struct shell *shell, const char *from, const char *to)
 {
     int error = vfs_rename(from, to);
 
-    if (error != -EXDEV)
-        return error;
-    error = copy_file(shell, from, to);
-    return error ? error : vfs_remove(from);
+    return error == -EXDEV ? move_across(shell, from, to) : error;
 }
 
 static int mv_command(struct shell *shell, int argc, char **argv)
