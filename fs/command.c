@@ -9,16 +9,29 @@
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 
-char *command_path(struct shell *shell, const char *argument)
+/* vfs_resolve() drops the slash at the end, and what it promised. */
+static int check_last_slash(const char *argument, const char *path)
 {
-    char *path = kmalloc(VFS_PATH_MAX);
-    int error = path ? vfs_resolve(shell_directory(shell), argument, path) : -ENOMEM;
+    size_t length = strlen(argument);
+    struct vfs_stat stat;
+
+    if (!length || argument[length - 1] != '/' || vfs_stat(path, &stat) != 0)
+        return 0;
+    return stat.type == VNODE_DIRECTORY ? 0 : -ENOTDIR;
+}
+
+int command_path(struct shell *shell, const char *argument, char **path)
+{
+    char *buffer = kmalloc(VFS_PATH_MAX);
+    int error = buffer ? vfs_resolve(shell_directory(shell), argument, buffer) : -ENOMEM;
 
     if (!error)
-        return path;
-    command_failed(shell, argument, error);
-    kfree(path);
-    return NULL;
+        error = check_last_slash(argument, buffer);
+    *path = error ? NULL : buffer;
+    if (!error)
+        return 0;
+    kfree(buffer);
+    return command_failed(shell, argument, error);
 }
 
 /* A name too long to show is cut in the middle of the line. */

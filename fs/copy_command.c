@@ -73,41 +73,56 @@ static int copy_file(struct shell *shell, const char *from, const char *to)
 }
 
 /* A target that is a directory means the same name in it. */
-static char *target_path(struct shell *shell, const char *argument, const char *from)
+static int target_path(struct shell *shell, const char *argument, const char *from, char **path)
 {
-    char *path = command_path(shell, argument);
+    int error = command_path(shell, argument, path);
     struct vfs_stat stat;
 
-    if (!path || vfs_stat(path, &stat) || stat.type != VNODE_DIRECTORY)
-        return path;
-    if (strlcat(path, strcmp(path, "/") ? strrchr(from, '/') : strrchr(from, '/') + 1,
+    if (error || vfs_stat(*path, &stat) || stat.type != VNODE_DIRECTORY)
+        return error;
+    if (strlcat(*path, strcmp(*path, "/") ? strrchr(from, '/') : strrchr(from, '/') + 1,
                 VFS_PATH_MAX) < VFS_PATH_MAX)
-        return path;
-    command_failed(shell, argument, -ENAMETOOLONG);
-    kfree(path);
-    return NULL;
+        return 0;
+    kfree(*path);
+    *path = NULL;
+    return command_failed(shell, argument, -ENAMETOOLONG);
+}
+
+/* Return: @error, or what stands for it where the shell would print the usage line. */
+static int explain(struct shell *shell, char **argv, int error)
+{
+    switch (error) {
+    case -EINVAL:
+        shell_error(shell, "%s cannot be moved into itself", argv[1]);
+        return -ELOOP;
+    case -EEXIST:
+        shell_error(shell, "%s and %s are the same file", argv[1], argv[2]);
+        return error;
+    default:
+        shell_error(shell, "%s to %s: %s", argv[1], argv[2], errno_text(error));
+        return error;
+    }
 }
 
 static int with_two_paths(struct shell *shell, int argc, char **argv,
                           int (*run)(struct shell *shell, const char *from, const char *to))
 {
     char *from, *to;
-    int error = -ENOENT;
+    int error;
 
     if (argc != 3)
         return -EINVAL;
-    from = command_path(shell, argv[1]);
-    to = from ? target_path(shell, argv[2], from) : NULL;
-    if (to) {
+    error = command_path(shell, argv[1], &from);
+    if (error)
+        return error;
+    error = target_path(shell, argv[2], from, &to);
+    if (!error) {
         error = run(shell, from, to);
-        if (error == -EINVAL) {
-            shell_error(shell, "%s cannot be moved into itself", argv[1]);
-            error = -ELOOP;
-        } else if (error)
-            shell_error(shell, "%s to %s: %s", argv[1], argv[2], errno_text(error));
+        if (error)
+            error = explain(shell, argv, error);
+        kfree(to);
     }
     kfree(from);
-    kfree(to);
     return error;
 }
 

@@ -68,12 +68,12 @@ static int read_all(struct shell *shell, const char *argument, uint64_t start, u
                     int (*consume)(struct reader *reader, size_t size, void *context),
                     void *context)
 {
-    char *path = command_path(shell, argument);
     struct reader reader;
-    int result;
+    char *path;
+    int result = command_path(shell, argument, &path);
 
-    if (!path)
-        return -ENOENT;
+    if (result)
+        return result;
     result = reader_open(&reader, shell, path);
     if (!result) {
         reader.offset = start;
@@ -211,16 +211,15 @@ static int write_text(struct shell *shell, int argc, char **argv, unsigned int f
 {
     size_t length;
     char *path, *text;
-    int error = -ENOMEM;
+    int error;
 
     if (argc < 3)
         return -EINVAL;
-    path = command_path(shell, argv[1]);
-    if (!path)
-        return -ENOENT;
+    error = command_path(shell, argv[1], &path);
+    if (error)
+        return error;
     text = join_arguments(argc, argv, 2, &length);
-    if (text)
-        error = put_text(path, flags, text, length);
+    error = text ? put_text(path, flags, text, length) : -ENOMEM;
     if (error)
         command_failed(shell, path, error);
     kfree(text);
@@ -251,9 +250,9 @@ static int truncate_command(struct shell *shell, int argc, char **argv)
 
     if (argc != 3 || parse_size(argv[2], &size))
         return -EINVAL;
-    path = command_path(shell, argv[1]);
-    if (!path)
-        return -ENOENT;
+    error = command_path(shell, argv[1], &path);
+    if (error)
+        return error;
     error = vfs_open(path, VFS_CREATE | VFS_WRITE, &file);
     if (!error) {
         error = vfs_truncate(file, size);
@@ -279,11 +278,14 @@ static int for_each_path(struct shell *shell, int argc, char **argv,
     if (argc < 2)
         return -EINVAL;
     for (int i = 1; i < argc; i++) {
-        char *path = command_path(shell, argv[i]);
-        int error = path ? operation(path) : -ENOENT;
+        char *path;
+        int error = command_path(shell, argv[i], &path);
 
-        if (path && error)
-            command_failed(shell, path, error);
+        if (!error) {
+            error = operation(path);
+            if (error)
+                command_failed(shell, path, error);
+        }
         if (error)
             result = error;
         kfree(path);
@@ -330,9 +332,11 @@ static int del_command(struct shell *shell, int argc, char **argv)
     int result = argc < 2 ? -EINVAL : failed ? 0 : -ENOMEM;
 
     for (int i = 1; i < argc && failed && result != -ECANCELED; i++) {
-        char *path = command_path(shell, argv[i]);
-        int error = path ? del_path(shell, path, failed) : -ENOENT;
+        char *path;
+        int error = command_path(shell, argv[i], &path);
 
+        if (!error)
+            error = del_path(shell, path, failed);
         if (error)
             result = error;
         kfree(path);
@@ -352,9 +356,9 @@ static int stat_command(struct shell *shell, int argc, char **argv)
 
     if (argc != 2)
         return -EINVAL;
-    path = command_path(shell, argv[1]);
-    if (!path)
-        return -ENOENT;
+    error = command_path(shell, argv[1], &path);
+    if (error)
+        return error;
     error = vfs_stat(path, &stat);
     if (error) {
         command_failed(shell, path, error);

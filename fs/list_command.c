@@ -140,9 +140,9 @@ static int ls_command(struct shell *shell, int argc, char **argv)
 
     if (argc > 2)
         return -EINVAL;
-    path = command_path(shell, argc == 2 ? argv[1] : ".");
-    if (!path)
-        return -ENOENT;
+    error = command_path(shell, argc == 2 ? argv[1] : ".", &path);
+    if (error)
+        return error;
     error = list_path(shell, path);
     kfree(path);
     return error;

@@ -94,9 +94,9 @@ static int mount_command(struct shell *shell, int argc, char **argv)
     if (argc != (filesystem->ops->needs_disk ? 4 : 3))
         return -EINVAL;
     disk = argc == 4 ? argv[2] : NULL;
-    path = command_path(shell, argv[argc - 1]);
-    if (!path)
-        return -ENOENT;
+    error = command_path(shell, argv[argc - 1], &path);
+    if (error)
+        return error;
     error = vfs_mount(filesystem->name, disk, path);
     if (error)
         mount_failed(shell, filesystem->name, disk, path, error);
@@ -115,9 +115,9 @@ static int umount_command(struct shell *shell, int argc, char **argv)
 
     if (argc != 2)
         return -EINVAL;
-    path = command_path(shell, argv[1]);
-    if (!path)
-        return -ENOENT;
+    error = command_path(shell, argv[1], &path);
+    if (error)
+        return error;
     error = vfs_unmount(path);
     if (error == -ENXIO)
         shell_error(shell, "%s: nothing is mounted there; `mounts` lists what is", path);

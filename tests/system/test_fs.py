@@ -158,9 +158,28 @@ def test_refusals_say_why(boot, tmp_path):
     refused("cat /" + "a/" * 2500, "too long")
     refused("mv /m /n", "busy")
     refused("write /m/file/x text", "not a directory")
+    refused("write /m/file/ text", "not a directory")
+    refused("cp /m/file /m/../m/file", "same file")
+    guest.run("mkdir " + "n" * 256)
+    assert guest.run("status").startswith("36 ENAMETOOLONG")
+    guest.run("cat " + "a/" * 2500)
+    assert guest.run("status").startswith("36 ENAMETOOLONG")
     assert guest.run("ls /../../m/../m/./file").endswith("file\n")
     guest.poweroff()
     assert nanofs("fsck", disk).stdout.endswith(b": clean\n")
+
+
+def test_a_move_to_another_file_system_is_all_or_nothing(boot, tmp_path):
+    guest = mounted(boot, make_disk(tmp_path / "a.img", "8M"))
+    guest.run("write /m/kept as it was; truncate /large 30M")
+    output, is_good = guest.status("mv /large /m/kept")
+    assert not is_good and "no space" in output
+    assert guest.run("cat /m/kept") == "as it was\n"
+    assert guest.run("ls /m").count("\n") == 1, "something of the copy is left"
+    assert "31457280" in guest.run("ls /large")
+    assert guest.status("write /small new; mv /small /m/kept")[1]
+    assert guest.run("cat /m/kept") == "new\n"
+    assert not guest.status("ls /small")[1]
 
 
 def test_damage_is_named_and_contained(boot, tmp_path):
