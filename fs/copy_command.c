@@ -133,8 +133,8 @@ static int cp_command(struct shell *shell, int argc, char **argv)
 SHELL_COMMAND(cp, "cp FROM TO", "copy a file", cp_command, CMD_NORMAL);
 
 /*
- * To another file system: the copy takes the name when it is whole, so that a move that fails leaves
- * an existing file as it was.
+ * To another file system: the copy takes the name when it is whole, so that a move that fails
+ * leaves an existing file as it was.
  */
 static int move_across(struct shell *shell, const char *from, const char *to)
 {
