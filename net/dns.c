@@ -168,7 +168,7 @@ static int ask_servers(struct question *question, uint64_t deadline_ns)
     uint32_t servers[NAME_SERVERS_MAX];
     unsigned int count = interface_name_servers(servers);
     uint64_t wait_ns = FIRST_WAIT_NS;
-    int last = -ENETDOWN;
+    int last = -EDESTADDRREQ;
 
     for (unsigned int try = 0; try < DNS_TRIES && count > 0; try++, wait_ns *= 2) {
         for (unsigned int i = 0; i < count; i++) {
@@ -193,7 +193,7 @@ int dns_resolve(const char *name, struct dns_answer *answer, uint64_t deadline_n
     if (!dns_name_is_valid(name))
         return -EINVAL;
     if (!is_enabled)
-        return -ENETDOWN;
+        return -EDESTADDRREQ;
     int result = dns_cache_find(name, answer);
     if (result != -EAGAIN)
         return result;

@@ -15,8 +15,8 @@
  * with longer waits until @deadline_ns or DNS_TRIES. Each question has a random id and port, and
  * only an answer from the server asked, with that id and question, counts.
  * Return: 0 with @answer; -ENOENT no such host (NXDOMAIN); -ENODATA the name has no IPv4 address;
- * -EINVAL not a name; -ENETDOWN no server known, or dns=off; -ETIMEDOUT; -ECANCELED;
- * -EIO every server refused.
+ * -EINVAL not a name; -EDESTADDRREQ no server known, or dns=off; -ETIMEDOUT; -ECANCELED;
+ * -EIO every server refused; -ENETDOWN and others, as sockets do, when none can be reached.
  * Context: task, may sleep.
  */
 int __must_check dns_resolve(const char *name, struct dns_answer *answer, uint64_t deadline_ns);

@@ -5,31 +5,10 @@
 #include "lib/errno.h"
 #include "net/dns.h"
 #include "net/interface.h"
+#include "net/socket.h"
 #include "shell/command.h"
 
 #define NSLOOKUP_TIMEOUT_NS (15 * NS_PER_S)
-
-static void explain(struct shell *shell, const char *name, int error)
-{
-    switch (error) {
-    case -ENOENT:
-        shell_error(shell, "%s: no such host", name);
-        break;
-    case -ENODATA:
-        shell_error(shell, "%s: has no IPv4 address", name);
-        break;
-    case -EBADMSG:
-    case -EINVAL:
-        shell_error(shell, "%s: not a host name", name);
-        break;
-    case -ENETDOWN:
-        shell_error(shell, "no name server is known (DHCP or ip= tells it), or dns=off");
-        break;
-    default:
-        shell_error(shell, "%s: %s", name, errno_text(error));
-        break;
-    }
-}
 
 static int nslookup_command(struct shell *shell, int argc, char **argv)
 {
@@ -40,7 +19,7 @@ static int nslookup_command(struct shell *shell, int argc, char **argv)
         return -EINVAL;
     int error = dns_resolve(argv[1], &answer, deadline_after_ns(NSLOOKUP_TIMEOUT_NS));
     if (error) {
-        explain(shell, argv[1], error);
+        shell_error(shell, "%s: %s", argv[1], net_resolve_problem(error));
         return error == -EINVAL ? -EILSEQ : error;
     }
     if (answer.canonical_name[0])

@@ -39,20 +39,7 @@ static int resolve(struct http_client *client, struct socket_address *address)
         net_resolve(client->url.host, &address->ip, http_deadline(client, RESOLVE_TIMEOUT_NS));
 
     address->port = client->url.port;
-    switch (error) {
-    case 0:
-        return 0;
-    case -ENOENT:
-        return http_fail_host(client, error, "no such host");
-    case -ENODATA:
-        return http_fail_host(client, error, "has no IPv4 address");
-    case -ENETDOWN:
-        return http_fail_host(client, error, "no name server is known to ask");
-    case -EINVAL:
-        return http_fail_host(client, error, "not a host name");
-    default:
-        return http_fail_host(client, error, errno_text(error));
-    }
+    return error ? http_fail_host(client, error, net_resolve_problem(error)) : 0;
 }
 
 static int open_connection(struct http_client *client)

@@ -13,6 +13,7 @@
 #include "lib/parse.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
+#include "net/command.h"
 #include "net/socket.h"
 #include "shell/command.h"
 
@@ -250,18 +251,16 @@ static int await_end(struct socket *socket)
     return error;
 }
 
-static int run_client(struct shell *shell, const struct arguments *arguments)
+static int run_client(struct shell *shell, const struct arguments *arguments,
+                      const struct socket_address *peer)
 {
-    struct socket_address peer = { .port = arguments->port };
     struct socket *socket;
     uint64_t sent = 0;
-    int error = net_resolve(arguments->host, &peer.ip, deadline_after_ns(CONNECT_NS));
+    int error = socket_create(SOCKET_TCP, &socket);
 
-    if (!error)
-        error = socket_create(SOCKET_TCP, &socket);
     if (error)
         return error;
-    error = socket_connect(socket, &peer, deadline_after_ns(CONNECT_NS));
+    error = socket_connect(socket, peer, deadline_after_ns(CONNECT_NS));
     uint64_t start_ns = clock_now_ns();
     if (!error)
         error = send_zeros(shell, socket, arguments, &sent);
@@ -315,11 +314,15 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 static int iperf_command(struct shell *shell, int argc, char **argv)
 {
     struct arguments arguments = { .port = IPERF_PORT, .seconds = DEFAULT_TIME };
+    struct socket_address peer;
     int error = parse_arguments(argc, argv, &arguments);
 
     if (error)
         return error;
-    error = arguments.host ? run_client(shell, &arguments) : serve(shell, arguments.port);
+    peer.port = arguments.port;
+    if (arguments.host && command_resolve(shell, arguments.host, &peer.ip))
+        return -EADDRNOTAVAIL;
+    error = arguments.host ? run_client(shell, &arguments, &peer) : serve(shell, arguments.port);
     if (error && error != -ECANCELED)
         shell_error(shell, "%s: %s", arguments.host ? arguments.host : "server", errno_text(error));
     return error == -EINVAL ? -EADDRNOTAVAIL : error;

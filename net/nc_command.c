@@ -11,6 +11,7 @@
 #include "lib/parse.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
+#include "net/command.h"
 #include "net/socket.h"
 #include "shell/command.h"
 
@@ -143,16 +144,13 @@ static int nc_listen(struct nc *nc, uint16_t port)
     return error ? error : converse(nc);
 }
 
-static int nc_connect(struct nc *nc, const char *host, uint16_t port)
+static int nc_connect(struct nc *nc, const struct socket_address *peer)
 {
-    struct socket_address peer = { .port = port };
-    int error = net_resolve(host, &peer.ip, deadline_after_ns(CONNECT_NS));
+    int error = socket_connect(nc->socket, peer, deadline_after_ns(CONNECT_NS));
 
-    if (!error)
-        error = socket_connect(nc->socket, &peer, deadline_after_ns(CONNECT_NS));
     if (error)
         return error;
-    nc->peer = peer;
+    nc->peer = *peer;
     atomic_store(&nc->has_peer, true);
     return converse(nc);
 }
@@ -160,13 +158,19 @@ static int nc_connect(struct nc *nc, const char *host, uint16_t port)
 static int nc_run(struct shell *shell, const char *host, uint16_t port, bool is_udp)
 {
     struct nc nc = { .shell = shell, .is_udp = is_udp };
-    int error = socket_create(is_udp ? SOCKET_UDP : SOCKET_TCP, &nc.socket);
+    struct socket_address peer = { .port = port };
+    int error = host ? command_resolve(shell, host, &peer.ip) : 0;
 
     if (error)
         return error;
-    error = host ? nc_connect(&nc, host, port) : nc_listen(&nc, port);
+    error = socket_create(is_udp ? SOCKET_UDP : SOCKET_TCP, &nc.socket);
+    if (error)
+        return error;
+    error = host ? nc_connect(&nc, &peer) : nc_listen(&nc, port);
     socket_close(nc.socket);
-    if (error && error != -ECANCELED)
+    if (error && error != -ECANCELED && host)
+        shell_error(shell, "%s: %s", host, errno_text(error));
+    else if (error && error != -ECANCELED)
         shell_error(shell, "%s", errno_text(error));
     return error;
 }

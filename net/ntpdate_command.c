@@ -137,9 +137,7 @@ static void explain(struct query *query, int error)
     if (error == -ECANCELED)
         return;
     if (!query->is_resolved)
-        shell_error(shell, "%s: %s", host,
-                    error == -ENOENT || error == -EINVAL ? "no such host"
-                                                         : "its name cannot be looked up");
+        shell_error(shell, "%s: %s", host, net_resolve_problem(error));
     else if (query->verdict == NTP_KISS)
         shell_error(shell, "%s does not want to be asked (kiss of death: %s)", host,
                     query->reply.reference);

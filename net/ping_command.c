@@ -6,6 +6,7 @@
 #include "lib/errno.h"
 #include "lib/parse.h"
 #include "lib/string.h"
+#include "net/command.h"
 #include "net/icmp.h"
 #include "net/socket.h"
 #include "shell/command.h"
@@ -13,7 +14,6 @@
 #define PING_COUNT       5
 #define PING_PAYLOAD     56
 #define PING_INTERVAL_NS NS_PER_S
-#define RESOLVE_NS       (10 * NS_PER_S)
 
 typedef unsigned long long ull;
 
@@ -21,20 +21,6 @@ struct ping_total {
     unsigned int sent, answered;
     uint64_t least_ns, most_ns, sum_ns;
 };
-
-/* The address of @host, or a line that says what is wrong with it. */
-static int resolve(struct shell *shell, const char *host, struct ip_address *address)
-{
-    int error = net_resolve(host, address, deadline_after_ns(RESOLVE_NS));
-
-    if (error == -ENOENT)
-        shell_error(shell, "there is no host '%s'", host);
-    else if (error == -EINVAL)
-        shell_error(shell, "'%s' is not an address", host);
-    else if (error)
-        shell_error(shell, "%s: %s", host, errno_text(error));
-    return error;
-}
 
 static void show_reply(struct shell *shell, const struct icmp_echo_reply *reply,
                        struct ping_total *total)
@@ -127,7 +113,7 @@ static int ping_command(struct shell *shell, int argc, char **argv)
     }
     if (!host)
         return -EINVAL;
-    error = resolve(shell, host, &address);
+    error = command_resolve(shell, host, &address);
     return error ? error : ping_series(shell, address.v4, count);
 }
 SHELL_COMMAND(ping, "ping [-c COUNT] HOST", "ask a host for echoes and show their round-trip times",
@@ -143,7 +129,7 @@ static int udpsend_command(struct shell *shell, int argc, char **argv)
 
     if (argc != 4)
         return -EINVAL;
-    error = resolve(shell, argv[1], &peer.ip);
+    error = command_resolve(shell, argv[1], &peer.ip);
     if (error)
         return error;
     if (parse_u16(argv[2], &peer.port) || peer.port == 0) {

@@ -446,3 +446,24 @@ int net_resolve(const char *name, struct ip_address *address, uint64_t deadline_
         return 0;
     return resolve ? resolve(name, address, deadline_ns) : -EINVAL;
 }
+
+const char *net_resolve_problem(int error)
+{
+    switch (error) {
+    case -ENOENT:
+        return "no such host";
+    case -ENODATA:
+        return "has no IPv4 address";
+    case -EINVAL:
+    case -EBADMSG:
+        return "not a host name";
+    case -EDESTADDRREQ:
+        return "no name server is known (DHCP or ip= tells it), or dns=off";
+    case -ECONNREFUSED:
+        return "no name server listens";
+    case -EIO:
+        return "the name servers do not tell";
+    default:
+        return errno_text(error);
+    }
+}

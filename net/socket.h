@@ -184,6 +184,8 @@ typedef int (*net_resolver_t)(const char *name, struct ip_address *address, uint
 void net_set_resolver(net_resolver_t function);
 /**
  * net_resolve() - "10.0.2.2" or, with a resolver, a host name
- * Return: 0; -ENOENT no such host; -EINVAL not an address, and no resolver; -ETIMEDOUT; -ECANCELED.
+ * Return: 0; -EINVAL not an address, and no resolver; else as dns_resolve().
  */
 int __must_check net_resolve(const char *name, struct ip_address *address, uint64_t deadline_ns);
+/** net_resolve_problem() - what an error of net_resolve() tells a person about the name. */
+const char *net_resolve_problem(int error);

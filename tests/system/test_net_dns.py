@@ -60,6 +60,21 @@ def test_no_server_and_off(network, boot):
     output, succeeded = guest.status("nslookup web.test")
     assert not succeeded and "no name server is known" in output
     assert "web.test 10.77.0.1" not in output
+    for line in ("ping web.test", "udpsend web.test 9 x", "nc web.test 9", "iperf -c web.test",
+                 "ntpdate web.test", "wget http://web.test/"):
+        output, succeeded = guest.status(line)
+        assert not succeeded and "web.test: no name server is known" in output, output
+
+
+def test_a_link_that_is_down_is_told(network, boot):
+    """It is no matter of name servers."""
+    guest = boot(prefix=network.prefix, append=network.static(), devices=network.nic())
+    guest.qmp.monitor("set_link net0 off")
+    end = time.monotonic() + 30 * PATIENCE
+    while "link down" not in guest.run("dmesg link"):
+        assert time.monotonic() < end
+    output, succeeded = guest.status("nslookup web.test")
+    assert not succeeded and "web.test: network is down" in output
 
 
 def record(owner, kind, data, ttl=60):
