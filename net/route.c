@@ -178,6 +178,8 @@ int route_lookup(uint32_t destination, struct netdev *netdev, struct route_resul
     struct route route;
 
     *result = (struct route_result){ .next_hop = destination };
+    if (destination == 0)
+        return -ENETUNREACH; /* only ever a source: RFC 1122, 3.2.1.3 (a) */
     if (destination == IPV4_BROADCAST) {
         int error = set_broadcast(netdev, result);
 

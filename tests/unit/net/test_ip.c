@@ -203,6 +203,7 @@ static void routes(void)
                             .prefix_length = 24,
                             .gateway = IPV4(10, 1, 0, 4),
                             .netdev = a };
+    struct route everything = { .gateway = IPV4(10, 1, 0, 3), .netdev = a };
     struct route_result result;
 
     assert_int_equal(route_lookup(IPV4(172, 16, 5, 9), NULL, &result), -ENETUNREACH);
@@ -217,6 +218,9 @@ static void routes(void)
     narrow.prefix_length = 30;
     narrow.destination = IPV4(172, 16, 5, 4);
     assert_int_equal(route_add(&narrow), -ENETUNREACH);
+    assert_int_equal(route_add(&everything), 0);
+    assert_int_equal(route_lookup(IPV4(8, 8, 8, 8), NULL, &result), 0);
+    assert_int_equal(route_lookup(0, NULL, &result), -ENETUNREACH);
 }
 
 static int run_one(void *arg)
