@@ -232,9 +232,19 @@ struct census {
     unsigned int users;   /* references that users hold; valid without unused ones */
 };
 
+/* References within the mount that are there because of @vnode, and are no user's. */
+static unsigned int own_references(const struct vnode *vnode)
+{
+    if (vnode == vnode->mount->root)
+        return 1; /* the mount's */
+    if (vnode->is_removed)
+        return 0;
+    /* Its own on its parent, and its name's on it. */
+    return vnode->mount->filesystem->ops->keeps_vnodes ? 2 : 1;
+}
+
 static void count_locked(struct mount *mount, struct census *census) __must_hold(vnode_cache_lock)
 {
-    unsigned int own = mount->filesystem->ops->keeps_vnodes ? 2 : 1; /* name, child on parent */
     struct vnode *vnode;
 
     *census = (struct census){ 0 };
@@ -247,8 +257,7 @@ static void count_locked(struct mount *mount, struct census *census) __must_hold
             census->unused = vnode;
             return;
         }
-        census->users += vnode->references;
-        census->users -= vnode == mount->root || vnode->is_removed ? vnode == mount->root : own;
+        census->users += vnode->references - own_references(vnode);
     }
 }
 

@@ -16,9 +16,8 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 
-#define SMALL_EXTENTS                                                                              \
-    NANOFS_INLINE_EXTENTS /* freed within the transaction that removes the name                    \
-                           */
+/* Of a file that is freed within the transaction that removes its name. */
+#define SMALL_EXTENTS NANOFS_INLINE_EXTENTS
 
 static void touch(struct nanofs_inode *inode)
 {
