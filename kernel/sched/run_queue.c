@@ -11,12 +11,12 @@
  * this CPU and the one it ran on last. What that leaves unbalanced, CPUs that become idle put right
  * by stealing.
  *
- * A task that wakes and has slept more than it ran lately is eager: it waits before the others, and
- * takes the CPU from a task that has run for SCHED_WAKE_NS, so that who mostly waits (a shell, a
- * network server) answers at once while others compute. Sleep is banked up to a slice, running uses
- * it up, and the turn of an eager task ends when it has; then it waits with the others. When these
- * have not had a turn for a slice they come first, once: nobody starves. A task that woke somebody
- * is not preempted before it has run for SCHED_WAKE_NS, since it will mostly wait itself soon.
+ * A task that wakes or is made and has slept more than it ran lately is eager (credit.h): it waits
+ * before the others, and takes the CPU from a task that has run for SCHED_WAKE_NS, so that who
+ * mostly waits (a shell, a network server) answers at once while others compute. Its turn ends when
+ * its credit is used up; then it waits with the others. When these have not had a turn for a slice
+ * they come first, once: nobody starves. A task that woke somebody is not preempted before it has
+ * run for SCHED_WAKE_NS, since it will mostly wait itself soon.
  *
  * A task whose registers are not saved yet (is_on_cpu) may wait only for the CPU it is on: that CPU
  * cannot pick it before it has finished leaving it. Nobody steals such a task.
@@ -35,6 +35,7 @@
 
 #include "arch/irq.h"
 #include "arch/smp.h"
+#include "kernel/sched/credit.h"
 #include "kernel/sched/preempt.h"
 #include "kernel/sched/sched.h"
 #include "kernel/time/timer.h"
@@ -276,11 +277,19 @@ void run_queue_wake(struct task *task)
     /* One that has not even left its CPU yet has not slept, and comes next there anyway. Acquire:
      * pairs with the release in finish_switch(); what its CPU wrote before is seen. */
     if (!load_acquire(&task->is_on_cpu)) {
-        uint64_t slept = now - task->off_since_ns;
-        task->banked_ns = MIN_T(uint64_t, task->banked_ns + slept, SCHED_SLICE_NS);
-        is_eager = task->banked_ns >= SCHED_WAKE_NS;
+        credit_add_sleep(task, now);
+        is_eager = credit_is_enough(task);
     }
     place(task, is_eager, now);
+}
+
+void run_queue_start(struct task *task)
+{
+    preempt_disable();
+    uint64_t now = clock_now_ns();
+    credit_share(task_current(), task, now);
+    place(task, credit_is_enough(task), now);
+    preempt_enable();
 }
 
 /* ---- the owner's side ------------------------------------------------------------------------ */
@@ -333,10 +342,8 @@ struct task *run_queue_take_locked(struct run_queue *queue, unsigned int cpu, ui
         task = take_from_locked(queue, is_turn ? &queue->eager : &queue->ready, cpu);
     if (!task)
         return NULL;
-    task->slice_ns = SCHED_SLICE_NS;
-    if (task->is_eager)
-        task->slice_ns = CLAMP(task->banked_ns, (uint64_t)SCHED_WAKE_NS, (uint64_t)SCHED_SLICE_NS);
-    else
+    task->slice_ns = task->is_eager ? credit_slice(task) : SCHED_SLICE_NS;
+    if (!task->is_eager)
         queue->turn_ns = now;
     return task;
 }

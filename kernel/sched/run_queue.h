@@ -40,9 +40,11 @@ void run_queue_init(struct run_queue *queue, struct task *idle);
 /**
  * run_queue_place() - make @task ready on the CPU that suits it best. Context: any.
  * run_queue_wake() - the same for one that has waited, which may take the CPU from who runs there
+ * run_queue_start() - the same for one that the calling task has made
  */
 void run_queue_place(struct task *task);
 void run_queue_wake(struct task *task);
+void run_queue_start(struct task *task);
 
 /** run_queue_take_locked() - the next task that may run here; NULL when there is none. */
 struct task *run_queue_take_locked(struct run_queue *queue, unsigned int cpu, uint64_t now)

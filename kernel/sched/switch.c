@@ -19,6 +19,7 @@
 #include "arch/irq.h"
 #include "arch/mmu.h"
 #include "kernel/panic.h"
+#include "kernel/sched/credit.h"
 #include "kernel/sched/preempt.h"
 #include "kernel/sched/run_queue.h"
 #include "kernel/sched/sched.h"
@@ -84,8 +85,7 @@ static void account_switch(struct run_queue *queue, struct task *from, struct ta
 {
     queue->switches++;
     queue->refused = 0;
-    from->banked_ns -= MIN(from->banked_ns, now - from->run_since_ns);
-    from->off_since_ns = now;
+    credit_use(from, now);
     task_run_stop(from, now);
     task_run_start(to, now);
     to->switches++;

@@ -15,6 +15,7 @@
 #include "arch/irq.h"
 #include "arch/percpu.h"
 #include "kernel/panic.h"
+#include "kernel/sched/credit.h"
 #include "kernel/sched/preempt.h"
 #include "kernel/sched/run_queue.h"
 #include "kernel/sched/sched.h"
@@ -248,7 +249,7 @@ static void launch(struct task *task, struct task **result)
 {
     if (result)
         *result = task_get(task);
-    run_queue_place(task);
+    run_queue_start(task);
 }
 
 int task_create(const char *name, int (*entry)(void *arg), void *arg, struct task **result)
@@ -296,10 +297,13 @@ void task_exit(int status)
 
 int task_join(struct task *task, int *status, uint64_t deadline_ns)
 {
+    bool has_to_wait = load_acquire(&task->state) != TASK_DEAD;
     int error = wait_event(&task->exited, load_acquire(&task->state) == TASK_DEAD, deadline_ns);
 
     if (error)
         return error;
+    if (has_to_wait)
+        credit_limit(task);
     if (status)
         *status = task->exit_status;
     task_put(task);

@@ -73,15 +73,14 @@ struct task {
     uint64_t run_clock;                     /* CPU time, see task.c; written by its CPU */
     uint64_t run_since_ns;                  /* when it was put on its CPU; own CPU only */
     uint64_t off_since_ns;                  /* when it left its CPU last; written by that CPU */
-    uint64_t banked_ns;       /* slept and not yet run, SCHED_SLICE_NS at most; written
-                                 by who wakes it, and by its CPU */
-    uint64_t slice_ns;        /* of its turn; written when it is picked */
-    uint64_t switches;        /* times put on a CPU; written by its CPU */
-    uint64_t created_ns;      /* const */
-    const char *wait_name;    /* what it waits for: the queue's name; for ps */
-    struct timer wait_timer;  /* deadline of the wait under way */
-    struct wait_queue exited; /* those in task_join() */
-    struct rb_node pid_node;  /* guarded by the task table's lock */
+    uint64_t banked_ns;                     /* slept and not yet run, see credit.h */
+    uint64_t slice_ns;                      /* of its turn; written when it is picked */
+    uint64_t switches;                      /* times put on a CPU; written by its CPU */
+    uint64_t created_ns;                    /* const */
+    const char *wait_name;                  /* what it waits for: the queue's name; for ps */
+    struct timer wait_timer;                /* deadline of the wait under way */
+    struct wait_queue exited;               /* those in task_join() */
+    struct rb_node pid_node;                /* guarded by the task table's lock */
     struct held_sleep_lock held[TASK_HELD_MAX]; /* own task only; debug builds */
     unsigned int held_count;                    /* own task only */
     int (*entry)(void *arg);                    /* const */

@@ -228,7 +228,7 @@ static void test_slices(void **state)
 /* ---- who has slept and who computes ---------------------------------------------------------- */
 
 static bool is_over;
-static uint64_t computed_ns[3];
+static uint64_t computed_ns[8];
 
 /* Computes until the test is over. */
 static int compute(void *arg)
@@ -355,6 +355,79 @@ static void test_hog_does_not_starve(void **state)
     host_run(compute_beside_many, NULL);
 }
 
+static int note_time(void *arg)
+{
+    *(uint64_t *)arg = clock_now_ns();
+    return 0;
+}
+
+/* A shell that has waited for a key starts a command, which is not to wait behind eight others. */
+static int start_beside_hogs(void *arg)
+{
+    struct task *hogs[8], *command;
+    uint64_t done;
+
+    (void)arg;
+    start_computing(hogs, ARRAY_SIZE(hogs));
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(sleep_ns(50 * NS_PER_MS), 0);
+        uint64_t start = clock_now_ns();
+        assert_int_equal(task_create("command", note_time, &done, &command), 0);
+        assert_int_equal(task_join(command, NULL, DEADLINE_NEVER), 0);
+        assert_true(done - start <= SCHED_WAKE_NS);
+        assert_true(clock_now_ns() - start <= 2 * (SCHED_WAKE_NS + 50 * NS_PER_US));
+    }
+    end_computing(hogs, ARRAY_SIZE(hogs));
+    return 0;
+}
+
+static void test_command_beside_hogs_is_in_time(void **state)
+{
+    (void)state;
+    host_kernel_start();
+    host_run(start_beside_hogs, NULL);
+}
+
+static int compute_piece(void *arg)
+{
+    clock_busy_wait_ns(NS_PER_MS);
+    *(uint64_t *)arg += NS_PER_MS;
+    return 0;
+}
+
+/* Computes, in a new task for every millisecond: the CPU time is that of one that does not. */
+static int compute_in_pieces(void *arg)
+{
+    struct task *piece;
+
+    while (!is_over) {
+        assert_int_equal(task_create("piece", compute_piece, arg, &piece), 0);
+        assert_int_equal(task_join(piece, NULL, DEADLINE_NEVER), 0);
+    }
+    return 0;
+}
+
+static int split_beside_hog(void *arg)
+{
+    struct task *hog, *splitter;
+
+    (void)arg;
+    start_computing(&hog, 1);
+    assert_int_equal(task_create("splitter", compute_in_pieces, &computed_ns[1], &splitter), 0);
+    assert_int_equal(sleep_ns(400 * NS_PER_MS), 0);
+    assert_true(computed_ns[0] >= 150 * NS_PER_MS);
+    end_computing(&hog, 1);
+    assert_int_equal(task_join(splitter, NULL, DEADLINE_NEVER), 0);
+    return 0;
+}
+
+static void test_splitting_up_buys_nothing(void **state)
+{
+    (void)state;
+    host_kernel_start();
+    host_run(split_beside_hog, NULL);
+}
+
 static void block_for_ever(void *arg)
 {
     DEFINE_WAIT_QUEUE(queue, "nothing");
@@ -378,4 +451,5 @@ UNIT_TESTS(UNIT_TEST(test_create_and_join), UNIT_TEST(test_thousand_sleepers),
            UNIT_TEST(test_detached_tasks_reap_themselves), UNIT_TEST(test_pid_table),
            UNIT_TEST(test_out_of_memory), UNIT_TEST(test_slices),
            UNIT_TEST(test_sleeper_beside_hogs_is_in_time), UNIT_TEST(test_naps_buy_nothing),
-           UNIT_TEST(test_hog_does_not_starve), UNIT_TEST(test_sleeping_with_preemption_off))
+           UNIT_TEST(test_hog_does_not_starve), UNIT_TEST(test_command_beside_hogs_is_in_time),
+           UNIT_TEST(test_splitting_up_buys_nothing), UNIT_TEST(test_sleeping_with_preemption_off))
