@@ -1,9 +1,7 @@
 /*
  * Addresses of network devices, and the `ip=` parameter.
  *
- * Every packet asks what kind of address it came from and goes to, so the answers are in a small
- * array that is read without a lock (seqlock); a walk over the devices under their lock was a
- * fifth of the instructions of an answered ping.
+ * Every packet asks what kind of address it came from and goes to: own_addresses.c has the answers.
  *
  * Locks: config_mutex serialises changes; readers use single words (the address) without a lock.
  */
@@ -14,12 +12,12 @@
 #include "kernel/log.h"
 #include "kernel/parameter.h"
 #include "kernel/sync/mutex.h"
-#include "kernel/sync/seqlock.h"
 #include "kernel/sync/spinlock.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "net/arp.h"
 #include "net/netdev.h"
+#include "net/own_addresses.h"
 #include "net/route.h"
 
 static DEFINE_MUTEX(config_mutex, "net_config", LOCK_RANK_NET_CONFIG);
@@ -28,14 +26,8 @@ static DEFINE_SPINLOCK(servers_lock, "name_servers", LOCK_RANK_NET_TABLE);
 static uint32_t name_servers[NAME_SERVERS_MAX] __guarded_global(servers_lock);
 static unsigned int name_server_count __guarded_global(servers_lock);
 
-struct own_address {
-    uint32_t address;      /* 0: free */
-    uint32_t broadcast;    /* of its net; 0: none */
-    struct netdev *netdev; /* who has it, or had it last */
-};
-static struct seqlock own_sequence; /* written under config_mutex */
-static struct own_address own_addresses[INTERFACE_ADDRESSES_MAX];
-static unsigned int own_count; /* entries that were ever used */
+static struct list interfaces __guarded_global(config_mutex) = LIST_INIT(interfaces);
+static unsigned int interface_count __guarded_global(config_mutex); /* in that list */
 
 /* Can a host have it? */
 static bool is_host_address(uint32_t address, unsigned int prefix_length)
@@ -49,77 +41,66 @@ static bool is_host_address(uint32_t address, unsigned int prefix_length)
     return true;
 }
 
-static uint32_t directed_broadcast(const struct netdev *netdev, uint32_t address,
-                                   unsigned int prefix_length)
+/* Tell the readers that @netdev has @address, or none (0). There is room for it. */
+static void publish_locked(struct netdev *netdev, uint32_t address, unsigned int prefix_length)
+    __must_hold(config_mutex)
 {
-    if (address == 0 || prefix_length >= 31 || netdev->features & NETDEV_LOOPBACK)
-        return 0;
-    return address | ~ipv4_mask(prefix_length);
-}
-
-/* The entry of @netdev, or a free one; INTERFACE_ADDRESSES_MAX when there is none. */
-static unsigned int own_entry_locked(const struct netdev *netdev)
-{
-    unsigned int free_entry = own_count;
-
-    for (unsigned int i = 0; i < own_count; i++) {
-        if (own_addresses[i].netdev == netdev)
-            return i;
-        if (own_addresses[i].address == 0)
-            free_entry = i;
-    }
-    return free_entry;
-}
-
-/* Tell the readers that @netdev has @address, or none (0). Return: 0 or -ENOSPC. */
-static int publish_locked(struct netdev *netdev, uint32_t address, unsigned int prefix_length)
-{
-    unsigned int at = own_entry_locked(netdev);
-    struct own_address own = { .address = address,
-                               .broadcast = directed_broadcast(netdev, address, prefix_length),
-                               .netdev = netdev };
-
-    if (at == INTERFACE_ADDRESSES_MAX)
-        return -ENOSPC;
+    struct interface *interface = &netdev->interface;
     irqflags_t flags = irq_save(); /* a reader in an interrupt would wait for us for ever */
-    seqlock_write_begin(&own_sequence);
-    own_addresses[at] = own;
-    own_count = MAX(own_count, at + 1);
-    netdev->interface.prefix_length = prefix_length;
-    WRITE_ONCE(netdev->interface.ipv4, address);
-    seqlock_write_end(&own_sequence);
+
+    own_addresses_begin();
+    if (interface->ipv4) {
+        list_remove(&interface->node);
+        interface_count--;
+    }
+    interface->prefix_length = prefix_length;
+    WRITE_ONCE(interface->ipv4, address);
+    if (address) {
+        list_push_back(&interfaces, &interface->node);
+        interface_count++;
+    }
+    own_addresses_end(&interfaces);
     irq_restore(flags);
-    return 0;
 }
 
-static void clear_ipv4_locked(struct netdev *netdev)
+static void clear_ipv4_locked(struct netdev *netdev) __must_hold(config_mutex)
 {
     if (netdev->interface.ipv4 == 0)
         return;
-    if (publish_locked(netdev, 0, 0)) /* never: it has an entry */
-        return;
+    publish_locked(netdev, 0, 0);
     route_remove_netdev(netdev);
     arp_flush(netdev);
 }
 
-int interface_set_ipv4(struct netdev *netdev, uint32_t address, unsigned int prefix_length)
+/* The connected route comes with the address. */
+static int replace_ipv4_locked(struct netdev *netdev, uint32_t address, unsigned int prefix_length)
+    __must_hold(config_mutex)
 {
     struct route connected = {
         .destination = address & ipv4_mask(prefix_length),
         .prefix_length = prefix_length,
         .netdev = netdev,
     };
+    int error = own_addresses_reserve(interface_count + 1);
+
+    if (error)
+        return error;
+    clear_ipv4_locked(netdev);
+    publish_locked(netdev, address, prefix_length);
+    error = route_add(&connected);
+    if (error)
+        clear_ipv4_locked(netdev);
+    return error;
+}
+
+int interface_set_ipv4(struct netdev *netdev, uint32_t address, unsigned int prefix_length)
+{
     int error;
 
     if (prefix_length == 0 || prefix_length > 32 || !is_host_address(address, prefix_length))
         return -EINVAL;
     mutex_lock(&config_mutex);
-    clear_ipv4_locked(netdev);
-    error = publish_locked(netdev, address, prefix_length);
-    if (!error)
-        error = route_add(&connected);
-    if (error)
-        clear_ipv4_locked(netdev);
+    error = replace_ipv4_locked(netdev, address, prefix_length);
     mutex_unlock(&config_mutex);
     if (!error && !(netdev->features & NETDEV_LOOPBACK))
         arp_announce(netdev);
@@ -147,34 +128,6 @@ int interface_set_gateway(struct netdev *netdev, uint32_t gateway)
         error = route_add(&route);
     mutex_unlock(&config_mutex);
     return error;
-}
-
-static struct own_address look_up(uint32_t address)
-{
-    struct own_address found;
-    uint32_t sequence;
-
-    do {
-        sequence = seqlock_read_begin(&own_sequence);
-        unsigned int count = MIN_T(unsigned int, READ_ONCE(own_count), INTERFACE_ADDRESSES_MAX);
-        found = (struct own_address){ 0 };
-        for (unsigned int i = 0; i < count; i++)
-            if (own_addresses[i].address == address || own_addresses[i].broadcast == address)
-                found = own_addresses[i];
-    } while (seqlock_read_retry(&own_sequence, sequence));
-    return found;
-}
-
-enum address_kind interface_classify(uint32_t address)
-{
-    if (address == IPV4_BROADCAST)
-        return ADDRESS_BROADCAST;
-    if (address == 0)
-        return ADDRESS_FOREIGN;
-    struct own_address found = look_up(address);
-    if (found.address == address || ipv4_is_loopback(address))
-        return ADDRESS_OWN;
-    return found.address ? ADDRESS_BROADCAST : ADDRESS_FOREIGN;
 }
 
 /* ---- name servers ---- */

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "lib/compiler.h"
+#include "lib/list.h"
 #include "net/ip_address.h"
 
 struct netdev;
@@ -14,15 +15,13 @@ struct netdev;
 struct interface {
     uint32_t ipv4;              /* 0: none; read by READ_ONCE, written under the config mutex */
     unsigned int prefix_length; /* written under the config mutex */
+    struct list_node node;      /* while it has an address; under the config mutex */
 };
-
-#define INTERFACE_ADDRESSES_MAX 64
 
 /**
  * interface_set_ipv4() - give @netdev an address, replacing the one it had
  * Connections over the old address are not touched: they time out unless it comes back.
- * Return: 0; -EINVAL for an address no host can have; -ENOSPC when there are
- * INTERFACE_ADDRESSES_MAX already, or too many routes. Context: task.
+ * Return: 0; -EINVAL for an address no host can have; -ENOMEM. Context: task.
  */
 int __must_check interface_set_ipv4(struct netdev *netdev, uint32_t address,
                                     unsigned int prefix_length);
@@ -44,7 +43,8 @@ enum address_kind {
     ADDRESS_BROADCAST /* 255.255.255.255, or the directed broadcast of a connected net */
 };
 
-/** interface_classify() - what @address is to this machine. Takes no lock. Context: any. */
+/** interface_classify() - what @address is to this machine. Takes no lock (own_addresses.c). Any.
+ */
 enum address_kind interface_classify(uint32_t address);
 
 static inline bool interface_is_local(uint32_t address)
