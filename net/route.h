@@ -8,8 +8,6 @@
 
 struct netdev;
 
-#define ROUTES_MAX 256
-
 struct route {
     uint32_t destination; /* bits beyond the prefix are 0 */
     unsigned int prefix_length;
@@ -18,7 +16,7 @@ struct route {
     unsigned int metric;
 };
 
-/** route_add() - -EEXIST when the same route is there; -EINVAL; -ENOSPC; -ENETUNREACH when the
+/** route_add() - -EEXIST when the same route is there; -EINVAL; -ENOMEM; -ENETUNREACH when the
  * gateway is not on a connected net. Context: any. */
 int __must_check route_add(const struct route *route);
 /** route_remove() - the route to exactly that prefix through @netdev (NULL: any). 0 or -ENOENT. */
