@@ -90,15 +90,52 @@ static uint32_t take_block(struct page_zone *zone, uint32_t orders, unsigned int
     return frame;
 }
 
-/* Pages for an array: from a section that has one itself, or from the end of @block. */
-static uint32_t take_array(struct page_zone *zone, uint32_t block) __must_hold(zone->lock)
+/* Where a section that has no array keeps its own. */
+static uint32_t own_array(uint32_t frame)
+{
+    return frame + PAGE_BLOCK_MAX - SECTION_ARRAY_PAGES;
+}
+
+/* Pages for an array from a section that has one itself. 0: none. */
+static uint32_t take_described(struct page_zone *zone) __must_hold(zone->lock)
 {
     unsigned int order = log2_ceil(SECTION_ARRAY_PAGES);
     uint32_t frame = take_block(zone, BIT(PAGE_ORDER_MAX) - 1, &order);
 
+    if (frame)
+        zone_give_locked(zone, frame + SECTION_ARRAY_PAGES, BIT(order) - SECTION_ARRAY_PAGES);
+    return frame;
+}
+
+/* The same from one that is all free, which keeps its own array if it has none yet. */
+static uint32_t take_from_whole(struct page_zone *zone) __must_hold(zone->lock)
+{
+    unsigned int order = PAGE_ORDER_MAX;
+    uint32_t frame = take_block(zone, BIT(PAGE_ORDER_MAX), &order);
+    uint32_t array;
+
     if (!frame)
-        return block + PAGE_BLOCK_MAX - SECTION_ARRAY_PAGES;
-    zone_give_locked(zone, frame + SECTION_ARRAY_PAGES, BIT(order) - SECTION_ARRAY_PAGES);
+        return 0;
+    array = own_array(frame);
+    if (!page_array_exists(frame)) {
+        page_array_create(frame, array);
+        array -= SECTION_ARRAY_PAGES;
+    }
+    zone_give_locked(zone, frame, array - frame);
+    return array;
+}
+
+/* Pages for the array of @block, of which @count are wanted: from its end, if that leaves enough,
+ * when no others are described. */
+static uint32_t take_array(struct page_zone *zone, uint32_t block, size_t count)
+    __must_hold(zone->lock)
+{
+    uint32_t frame = take_described(zone);
+
+    if (!frame && block + count > own_array(block))
+        frame = take_from_whole(zone);
+    if (!frame)
+        return own_array(block);
     page_debug_alloc(frame, SECTION_ARRAY_PAGES, 0);
     return frame;
 }
@@ -115,7 +152,7 @@ static uint32_t prepare_to_cut(struct page_zone *zone, uint32_t frame, unsigned 
 
     if (page_array_exists(frame) || (count == pages && !CONFIG_DEBUG))
         return pages;
-    array = take_array(zone, frame);
+    array = take_array(zone, frame, count);
     page_array_create(frame, array);
     return array - frame < pages ? array - frame : pages;
 }
@@ -159,16 +196,19 @@ static uint32_t find_adjacent_blocks(const struct page_zone *zone, size_t count)
 static uint32_t take_adjacent_blocks(struct page_zone *zone, size_t count) __must_hold(zone->lock)
 {
     uint32_t first = find_adjacent_blocks(zone, count);
+    uint32_t end = first + (uint32_t)ALIGN_UP(count, PAGE_BLOCK_MAX);
     size_t left = count;
 
     if (!first)
         return 0;
+    for (uint32_t frame = first; frame < end; frame += PAGE_BLOCK_MAX)
+        block_remove(zone, frame, PAGE_ORDER_MAX); /* all, before one is cut for another's array */
     for (uint32_t frame = first; left; frame += PAGE_BLOCK_MAX) {
         size_t part = MIN_T(size_t, left, PAGE_BLOCK_MAX);
 
-        block_remove(zone, frame, PAGE_ORDER_MAX);
         if (!cut_block(zone, frame, PAGE_ORDER_MAX, part)) {
             zone_give_locked(zone, first, frame - first);
+            zone_give_locked(zone, frame + PAGE_BLOCK_MAX, end - frame - PAGE_BLOCK_MAX);
             return 0;
         }
         left -= part;
