@@ -253,13 +253,13 @@ DEFINE_PORT_(32, "l")
 #undef DEFINE_PORT_
 
 /* arch/x86_64/emulated_barrier.c; const after INIT_SMP */
-extern bool emulator_drops_barriers;
+extern bool emulator_may_drop_barriers;
 
 static inline void memory_barrier(void)
 {
     __asm__ volatile("mfence" ::: "memory");
-    if (unlikely(emulator_drops_barriers))
-        __asm__ volatile("pause" ::: "memory");
+    if (unlikely(emulator_may_drop_barriers))
+        __asm__ volatile("invlpg (%0)" : : "r"(0UL) : "memory");
 }
 
 /* Loads are not reordered with loads, nor stores with stores (SDM vol. 3A 9.2.2, write-back). */
