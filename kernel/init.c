@@ -34,7 +34,7 @@ const char *init_level_name(enum init_level level)
         [INIT_CONSOLE] = "console", [INIT_ARCH] = "arch",     [INIT_MEMORY] = "memory",
         [INIT_CORE] = "core",       [INIT_SCHED] = "sched",   [INIT_SMP] = "smp",
         [INIT_BUS] = "bus",         [INIT_DRIVER] = "driver", [INIT_SERVICE] = "service",
-        [INIT_APP] = "app",         [INIT_LATE] = "late",
+        [INIT_APP] = "app",         [INIT_SHELL] = "shell",   [INIT_LATE] = "late",
     };
 
     return (unsigned int)level < INIT_LEVEL_COUNT ? names[level] : "?";

@@ -28,7 +28,8 @@ enum init_level {
     INIT_BUS,    /* after it: PCI functions and platform devices are known */
     INIT_DRIVER, /* after it: drivers probed; block and net devices registered */
     INIT_SERVICE, /* after it: file systems, network protocols, entropy */
-    INIT_APP,     /* after it: shells */
+    INIT_APP,     /* after it: servers listen */
+    INIT_SHELL,   /* after it: shells */
     INIT_LATE,    /* what must find all the others started */
     INIT_LEVEL_COUNT
 };

@@ -131,7 +131,7 @@ static int __init sessions_start(void)
                     selected ? selected : "");
     return 0;
 }
-INIT_HOOK(sessions_start, INIT_APP);
+INIT_HOOK(sessions_start, INIT_SHELL); /* whoever sees a prompt finds the servers there */
 
 /*
  * run= that came late, from metadata: the session is at its prompt already, so that another shell

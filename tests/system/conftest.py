@@ -12,14 +12,13 @@ packet fails the test.
 """
 import pathlib
 import sys
-import time
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from nos import network as networks  # noqa: E402  the path comes first
-from nos.guest import ANSWER_SECONDS, PATIENCE, Guest  # noqa: E402
+from nos.guest import PATIENCE, Guest  # noqa: E402
 
 GUESTS = pytest.StashKey()
 
@@ -56,16 +55,6 @@ def start(request, tmp_path):
     assert not complaints, "the guest sent:\n" + "\n".join(complaints[:20])
 
 
-# Servers that a parameter starts, and which may be a moment later than the prompt.
-SERVERS = {"udpshell=": "udp_shell", "httpd=": "httpd"}
-
-
-def wait_listening(guest, server):
-    end = time.monotonic() + ANSWER_SECONDS
-    while f"{server}: listening on port" not in guest.run(f"dmesg {server}"):
-        assert time.monotonic() < end, f"{server} does not listen"
-
-
 @pytest.fixture
 def boot(start):
     """Boot guests to their prompt with boot(**options)."""
@@ -73,9 +62,6 @@ def boot(start):
     def boot_guest(**options):
         guest = start(**options)
         guest.wait_prompt()
-        for parameter, server in SERVERS.items():
-            if parameter in options.get("append", ""):
-                wait_listening(guest, server)
         return guest
 
     return boot_guest

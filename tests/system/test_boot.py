@@ -62,3 +62,13 @@ def test_stages_are_told_with_their_times(boot):
 def test_no_self_test_on_a_normal_boot(boot):
     guest = boot()
     assert "passed" not in guest.log
+
+
+def test_servers_listen_before_there_is_a_prompt(boot):
+    """Whoever sees a prompt may use what the command line asked for."""
+    guest = boot(cpus=4, append="udpshell=9000 httpd=80", devices=["-device", "virtio-net-pci"])
+    log = guest.run("dmesg listening")
+    assert "udp_shell: listening on port 9000" in log and "httpd: listening on port 80" in log
+    steps = guest.run("init")
+    assert max(steps.index("udp_shell_start"), steps.index("httpd_boot")) < steps.index("sessions_start")
+    guest.poweroff()
