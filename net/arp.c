@@ -1,6 +1,7 @@
 /*
  * Neighbours: the table of who is where, and the frames that wait for an answer (RFC 826). Packets
- * are made and taken apart in net/arp_packet.c, addresses defended in net/arp_conflict.c.
+ * are made and taken apart in net/arp_packet.c, entries grow old in net/arp_timer.c, and addresses
+ * are defended in net/arp_conflict.c.
  *
  * An entry's life:
  *
@@ -21,45 +22,22 @@
 #include "kernel/init.h"
 #include "kernel/random.h"
 #include "kernel/sync/spinlock.h"
-#include "kernel/time/timer.h"
-#include "lib/byteorder.h"
+#include "kernel/time/clock.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 #include "net/arp_internal.h"
 #include "net/ethernet.h"
-#include "net/icmp.h"
-#include "net/ipv4.h"
 #include "net/netdev.h"
 
 #define ARP_BUCKETS_LOG2 8
 #define ARP_BUCKETS      (1u << ARP_BUCKETS_LOG2)
 #define ARP_LEARNT_MAX   (ARP_ENTRIES_MAX * 3 / 4) /* the rest is for those we ask about */
-#define ARP_TRIES        3
-#define ARP_RETRY_NS     NS_PER_S
-#define ARP_REACHABLE_NS (60 * NS_PER_S)
-#define ARP_UNUSED_NS    (600 * NS_PER_S)
 
-struct arp_entry {
-    struct list_node node;     /* in its bucket */
-    struct list_node all_node; /* in entries */
-    struct netdev *netdev;
-    uint32_t address;
-    uint8_t mac[MAC_SIZE];
-    enum arp_state state;
-    unsigned int tries; /* questions out since the last confirmation; 0: none */
-    uint64_t asked_ns;  /* when the last one went out */
-    uint64_t confirmed_ns;
-    uint64_t used_ns;
-    struct frame_queue pending;
-};
-
-static DEFINE_SPINLOCK(arp_lock, "arp", LOCK_RANK_NET_TABLE);
+DEFINE_SPINLOCK(arp_lock, "arp", LOCK_RANK_NET_TABLE);
+struct list arp_entries __guarded_global(arp_lock) = LIST_INIT(arp_entries);
 static struct list buckets[ARP_BUCKETS] __guarded_global(arp_lock);
-static struct list entries __guarded_global(arp_lock) = LIST_INIT(entries); /* all, oldest first */
 static unsigned int entry_count __guarded_global(arp_lock);
-static bool is_timer_armed __guarded_global(arp_lock);
 static uint64_t hash_multiplier; /* random and odd; const after arp_init */
-static struct timer arp_timer;
 
 /* ---- the table ---- */
 
@@ -85,14 +63,6 @@ static struct arp_entry *find_locked(struct netdev *netdev, uint32_t address) __
     return NULL;
 }
 
-static void arm_timer_locked(void) __must_hold(arp_lock)
-{
-    if (is_timer_armed)
-        return;
-    is_timer_armed = true;
-    timer_start(&arp_timer, deadline_after_ns(ARP_RETRY_NS), 0);
-}
-
 static struct arp_entry *create_locked(struct netdev *netdev, uint32_t address, unsigned int limit)
     __must_hold(arp_lock)
 {
@@ -110,15 +80,13 @@ static struct arp_entry *create_locked(struct netdev *netdev, uint32_t address, 
     entry->used_ns = clock_now_ns();
     frame_queue_init(&entry->pending);
     list_push_back(bucket_of(netdev, address), &entry->node);
-    list_push_back(&entries, &entry->all_node);
+    list_push_back(&arp_entries, &entry->all_node);
     entry_count++;
-    arm_timer_locked();
+    arp_timer_start_locked();
     return entry;
 }
 
-/* Takes the entry out; the caller disposes of what waited. */
-static void destroy_locked(struct arp_entry *entry, struct frame_queue *pending)
-    __must_hold(arp_lock)
+void arp_destroy_locked(struct arp_entry *entry, struct frame_queue *pending) __must_hold(arp_lock)
 {
     struct frame *frame;
 
@@ -148,7 +116,7 @@ static bool begin_question_locked(struct arp_entry *entry) __must_hold(arp_lock)
         return false;
     entry->tries = 1;
     entry->asked_ns = clock_now_ns();
-    arm_timer_locked();
+    arp_timer_start_locked();
     return true;
 }
 
@@ -281,116 +249,6 @@ void arp_learn_asker(struct netdev *netdev, uint32_t sender, const uint8_t mac[M
     send_pending(netdev, &pending, mac);
 }
 
-/* ---- time ---- */
-
-/* The frame's transport hears that its host cannot be reached. Takes @frame. */
-static void fail_frame(struct frame *frame)
-{
-    const struct ipv4_header *header = (void *)frame_header(frame, sizeof(*header));
-    unsigned int header_length = header ? (header->version_ihl & 15u) * 4 : 0;
-    const uint8_t *bytes = header ? frame_header(frame, header_length + 8) : NULL;
-
-    if (bytes) {
-        struct icmp_error error = { .type = ICMP_UNREACHABLE, .code = ICMP_HOST_UNREACHABLE };
-
-        header = (const void *)bytes;
-        error.source = be32_to_cpu(header->source);
-        error.destination = be32_to_cpu(header->destination);
-        error.transport = bytes + header_length;
-        error.transport_length = 8;
-        icmp_deliver_error(header->protocol, &error);
-    }
-    frame_free(frame);
-}
-
-enum arp_action {
-    ARP_KEEP,
-    ARP_ASK_AGAIN,
-    ARP_END
-};
-
-static enum arp_action age_locked(struct arp_entry *entry, uint64_t now) __must_hold(arp_lock)
-{
-    if (entry->tries > 0 && now - entry->asked_ns >= ARP_RETRY_NS) {
-        if (entry->tries >= ARP_TRIES)
-            return ARP_END;
-        entry->tries++;
-        entry->asked_ns = now;
-        return ARP_ASK_AGAIN;
-    }
-    if (entry->state == ARP_REACHABLE && now - entry->confirmed_ns >= ARP_REACHABLE_NS)
-        entry->state = ARP_STALE;
-    if (entry->state == ARP_STALE && entry->tries == 0 && now - entry->used_ns >= ARP_UNUSED_NS)
-        return ARP_END;
-    return ARP_KEEP;
-}
-
-#define ARP_QUESTIONS_PER_TURN 16
-
-struct arp_question {
-    struct netdev *netdev;
-    uint32_t address;
-    bool is_unicast;
-    uint8_t mac[MAC_SIZE];
-};
-
-/*
- * Age the table until it has no more to ask, or @questions are full: then there may be more, and
- * the next turn passes over those that were asked in this one. Return: how many questions to ask.
- */
-static unsigned int age_table_locked(uint64_t now, struct frame_queue *failed,
-                                     struct arp_question *questions) __must_hold(arp_lock)
-{
-    unsigned int asked = 0;
-    struct arp_entry *entry;
-
-    list_for_each_entry_safe(entry, &entries, all_node) {
-        enum arp_action action = age_locked(entry, now);
-
-        if (action == ARP_ASK_AGAIN) {
-            questions[asked] = (struct arp_question){
-                entry->netdev, entry->address, entry->state != ARP_INCOMPLETE, { 0 }
-            };
-            memcpy(questions[asked].mac, entry->mac, MAC_SIZE);
-            if (++asked == ARP_QUESTIONS_PER_TURN)
-                break;
-        } else if (action == ARP_END) {
-            if (entry->tries > 0)
-                arp_count(ARP_TIMEOUTS);
-            destroy_locked(entry, failed);
-        }
-    }
-    return asked;
-}
-
-static void arp_timer_expired(struct timer *timer)
-{
-    struct arp_question questions[ARP_QUESTIONS_PER_TURN];
-    uint64_t now = clock_now_ns();
-    struct frame_queue failed;
-    struct frame *frame;
-    unsigned int asked;
-    irqflags_t flags;
-
-    (void)timer;
-    frame_queue_init(&failed);
-    do {
-        flags = spin_lock_irqsave(&arp_lock);
-        asked = age_table_locked(now, &failed, questions);
-        spin_unlock_irqrestore(&arp_lock, flags);
-        for (unsigned int q = 0; q < asked; q++)
-            arp_ask(questions[q].netdev, questions[q].address,
-                    questions[q].is_unicast ? questions[q].mac : NULL);
-    } while (asked == ARP_QUESTIONS_PER_TURN);
-    flags = spin_lock_irqsave(&arp_lock);
-    is_timer_armed = false;
-    if (entry_count > 0)
-        arm_timer_locked();
-    spin_unlock_irqrestore(&arp_lock, flags);
-    while ((frame = frame_queue_pop(&failed)) != NULL)
-        fail_frame(frame);
-}
-
 /* ---- the end of an address ---- */
 
 void arp_flush(struct netdev *netdev)
@@ -400,9 +258,9 @@ void arp_flush(struct netdev *netdev)
     struct arp_entry *entry;
 
     frame_queue_init(&pending);
-    list_for_each_entry_safe(entry, &entries, all_node) {
+    list_for_each_entry_safe(entry, &arp_entries, all_node) {
         if (!netdev || entry->netdev == netdev)
-            destroy_locked(entry, &pending);
+            arp_destroy_locked(entry, &pending);
     }
     spin_unlock_irqrestore(&arp_lock, flags);
     frame_queue_purge(&pending);
@@ -416,7 +274,7 @@ bool arp_get(unsigned int index, struct arp_entry_info *info)
     struct arp_entry *found = NULL;
     struct arp_entry *entry;
 
-    list_for_each_entry(entry, &entries, all_node) {
+    list_for_each_entry(entry, &arp_entries, all_node) {
         if (index-- == 0) {
             found = entry;
             break;
@@ -440,7 +298,6 @@ static int __init arp_init(void)
     hash_multiplier |= 1;
     for (unsigned int i = 0; i < ARP_BUCKETS; i++)
         list_init(&buckets[i]);
-    timer_init(&arp_timer, "arp", arp_timer_expired);
     return 0;
 }
 INIT_HOOK(arp_init, INIT_SMP);
