@@ -160,6 +160,10 @@ def test_print_only():
     (["run", "--disk", "/nowhere"], "there is no disk image '/nowhere'"),
     (["fuzz", "nothing"], "there is no fuzzer 'nothing'"),
     (["test", "nothing"], "'nothing' is no part of the tests"),
+    (["clean", "--dry-run"], "./nos clean takes no arguments, not '--dry-run'"),
+    (["doctor", "x"], "./nos doctor takes no arguments, not 'x'"),
+    (["format", "net/tcp.c"], "./nos format takes no arguments, not 'net/tcp.c'"),
+    (["help", "nonsense"], "'nonsense' is not a command"),
 ], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
 def test_a_mistake_is_told(arguments, told):
     done = nos(*arguments)
@@ -172,6 +176,7 @@ def test_help_lists_every_command():
     listed = nos("help").stdout
     for command in sorted(os.listdir(ROOT / "scripts/commands")):
         assert re.search(rf"^  {command} +\S", listed, re.MULTILINE), command
+    assert nos("help", "run").stdout == nos("run", "--help").stdout
 
 
 @pytest.mark.parametrize("command", ["build", "clean", "debug", "doctor", "format", "fuzz", "iso", "lint", "run", "test"])
