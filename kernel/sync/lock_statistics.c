@@ -42,6 +42,8 @@ void lock_note_wait(const char *name, uint64_t ns)
     if (!entry)
         return;
     atomic_fetch_add_relaxed(&entry->waits, 1);
+    if (ns == 0)
+        return;
     atomic_fetch_add_relaxed(&entry->waited_ns, ns);
     uint64_t longest = atomic_load_relaxed(&entry->longest_ns);
     while (ns > longest && !atomic_cmpxchg_relaxed(&entry->longest_ns, &longest, ns))

@@ -77,20 +77,31 @@ static void note_acquired(struct mutex *mutex, uintptr_t caller)
 /* About what it costs to sleep and to be woken, where CPUs are virtual. */
 #define SPIN_NS (20 * NS_PER_US)
 
+/*
+ * The clock is looked at once a turn, and not again when the mutex has been taken: whoever has it
+ * keeps others waiting, and under an emulator a look at the clock takes as long as ten locks.
+ */
 struct spin {
-    const struct task *owner; /* seen last */
-    unsigned int cpu;         /* that runs it, or CPU_MAX */
-    uint64_t until_ns;
+    const struct task *owner;  /* seen last */
+    unsigned int cpu;          /* that runs it, or CPU_MAX */
+    uint64_t start_ns, now_ns; /* of the first turn and the last; 0: there was none */
 };
 
-static struct spin spin_until(uint64_t deadline_ns)
+static struct spin spin_begin(void)
 {
-    return (struct spin){ .cpu = CPU_MAX,
-                          .until_ns = MIN_T(uint64_t, deadline_after_ns(SPIN_NS), deadline_ns) };
+    return (struct spin){ .cpu = CPU_MAX };
+}
+
+static bool is_spin_over(struct spin *spin, uint64_t deadline_ns)
+{
+    spin->now_ns = clock_now_ns();
+    if (!spin->start_ns)
+        spin->start_ns = spin->now_ns;
+    return spin->now_ns - spin->start_ns >= SPIN_NS || spin->now_ns >= deadline_ns;
 }
 
 /* One turn, the mutex being owned by @owner: false when it had better be given up. */
-static bool spin_on(struct spin *spin, uintptr_t owner)
+static bool spin_on(struct spin *spin, uintptr_t owner, uint64_t deadline_ns)
 {
     const struct task *task = (const struct task *)(owner & ~(uintptr_t)MUTEX_FLAGS);
 
@@ -98,16 +109,16 @@ static bool spin_on(struct spin *spin, uintptr_t owner)
         spin->owner = task;
         spin->cpu = sched_cpu_running(task);
     }
-    if (!sched_cpu_runs(spin->cpu, task) || sched_is_cpu_wanted())
+    if (!sched_cpu_runs(spin->cpu, task) || sched_is_cpu_wanted() ||
+        is_spin_over(spin, deadline_ns))
         return false;
     cpu_relax();
-    return clock_now_ns() < spin->until_ns;
+    return true;
 }
 
 /* Tries for as long as it is likely to be worth while. Return: taken? */
-static bool spin_for_mutex(struct mutex *mutex, uint64_t deadline_ns)
+static bool spin_for_mutex(struct mutex *mutex, struct spin *spin, uint64_t deadline_ns)
 {
-    struct spin spin = spin_until(deadline_ns);
     bool is_taken = false, goes_on = true;
 
     if (__atomic_exchange_n(&mutex->has_spinner, true, __ATOMIC_RELAXED))
@@ -117,7 +128,7 @@ static bool spin_for_mutex(struct mutex *mutex, uint64_t deadline_ns)
         if (owner == 0)
             is_taken = try_take(mutex);
         else
-            goes_on = !(owner & MUTEX_HANDOFF) && spin_on(&spin, owner);
+            goes_on = !(owner & MUTEX_HANDOFF) && spin_on(spin, owner, deadline_ns);
     }
     __atomic_store_n(&mutex->has_spinner, false, __ATOMIC_SEQ_CST);
     if (is_taken && READ_ONCE(mutex->overtaken) > 0)
@@ -129,9 +140,9 @@ static bool spin_for_mutex(struct mutex *mutex, uint64_t deadline_ns)
 static void spin_for_handoff(const struct mutex *mutex, const struct wait_entry *entry,
                              uint64_t deadline_ns)
 {
-    struct spin spin = spin_until(deadline_ns);
+    struct spin spin = spin_begin();
 
-    while (!READ_ONCE(entry->is_woken) && spin_on(&spin, owner_of(mutex)))
+    while (!READ_ONCE(entry->is_woken) && spin_on(&spin, owner_of(mutex), deadline_ns))
         ;
 }
 
@@ -234,11 +245,15 @@ static int wait_for_mutex(struct mutex *mutex, uint64_t deadline_ns, enum wait_f
 
 static int lock_contended(struct mutex *mutex, uint64_t deadline_ns, enum wait_flags wait_flags)
 {
-    uint64_t start = clock_now_ns();
-    int error = 0;
+    struct spin spin = spin_begin();
+    int error;
 
-    if (!spin_for_mutex(mutex, deadline_ns))
-        error = wait_for_mutex(mutex, deadline_ns, wait_flags);
+    if (spin_for_mutex(mutex, &spin, deadline_ns)) {
+        lock_note_wait(mutex->waiters.lock.name, spin.now_ns - spin.start_ns);
+        return 0;
+    }
+    uint64_t start = spin.start_ns ? spin.start_ns : clock_now_ns();
+    error = wait_for_mutex(mutex, deadline_ns, wait_flags);
     lock_note_wait(mutex->waiters.lock.name, clock_now_ns() - start);
     return error;
 }
