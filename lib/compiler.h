@@ -17,6 +17,7 @@
 #define __noreturn           __attribute__((noreturn))
 #define __noinline           __attribute__((noinline))
 #define __cold               __attribute__((cold))
+#define __within_page(size)  __attribute__((aligned(size))) /* a function of at most that size */
 #define __weak               __attribute__((weak))
 #define __hidden             __attribute__((visibility("hidden")))
 #define __section(name)      __attribute__((section(name)))

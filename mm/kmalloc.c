@@ -104,7 +104,7 @@ static __always_inline struct page *page_of_pointer(const void *pointer, uintptr
     return page_of_frame(frame_of(pointer));
 }
 
-void *kmalloc(size_t size)
+__within_page(256) void *kmalloc(size_t size)
 {
     return alloc(size, CALLER());
 }
@@ -142,7 +142,7 @@ static __always_inline void release(void *pointer, uintptr_t caller)
     pool_give(page->owner, pointer);
 }
 
-void kfree(void *pointer)
+__within_page(256) void kfree(void *pointer)
 {
     release(pointer, CALLER());
 }

@@ -244,7 +244,8 @@ static __noinline uint32_t take_slow(size_t count, unsigned int flags, uint16_t 
     return frame;
 }
 
-void *page_alloc_for(size_t count, unsigned int flags, const char *owner, uintptr_t caller)
+__within_page(512) void *page_alloc_for(size_t count, unsigned int flags, const char *owner,
+                                        uintptr_t caller)
 {
     uint16_t number;
     struct page *page;
@@ -286,7 +287,7 @@ static __always_inline struct page *page_of_run(const void *pages, uintptr_t cal
     return page;
 }
 
-void page_free_for(void *pages, uintptr_t caller)
+__within_page(512) void page_free_for(void *pages, uintptr_t caller)
 {
     uint32_t frame, count;
     struct page *page;
