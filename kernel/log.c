@@ -151,7 +151,7 @@ static void *allocate_page(void)
 
 static const struct log_ring_source page_source = { allocate_page, page_free };
 
-static bool wants_more(void)
+bool log_wants_more(void)
 {
     return log_ring_wants_more(&log_records) || log_ring_wants_more(&log_text);
 }
@@ -180,7 +180,7 @@ static void ask_for_memory(void)
 {
     void (*ask)(void) = load_acquire(&grow_soon);
 
-    if (ask && wants_more() && cpu_preempt_count() < PREEMPT_NMI &&
+    if (ask && log_wants_more() && cpu_preempt_count() < PREEMPT_NMI &&
         !atomic_load_relaxed(&panicking))
         ask();
 }
