@@ -18,15 +18,18 @@
 #define HPET_COMPARATOR0   0x108
 #define HPET_SIZE          0x400
 
+#define COUNTER_HAS_64_BITS BIT(13)
+
 #define CONFIGURATION_ENABLE BIT64(0)
 
-#define TIMER_LEVEL      BIT(1)
-#define TIMER_INTERRUPT  BIT(2)
-#define TIMER_PERIODIC   BIT(3)
-#define TIMER_32_BITS    BIT(8)
-#define TIMER_LINE_SHIFT 9
-#define TIMER_LINE_MASK  (0x1Fu << TIMER_LINE_SHIFT)
-#define TIMER_BY_MESSAGE BIT(14)
+#define TIMER_LEVEL       BIT(1)
+#define TIMER_INTERRUPT   BIT(2)
+#define TIMER_PERIODIC    BIT(3)
+#define TIMER_HAS_64_BITS BIT(5)
+#define TIMER_32_BITS     BIT(8)
+#define TIMER_LINE_SHIFT  9
+#define TIMER_LINE_MASK   (0x1Fu << TIMER_LINE_SHIFT)
+#define TIMER_BY_MESSAGE  BIT(14)
 
 #define FEMTOSECONDS_PER_SECOND 1000000000000000ULL
 #define PERIOD_MAX              0x05F5E100 /* 100 ns, in femtoseconds: the specification's bound */
@@ -78,18 +81,39 @@ bool hpet_alarm_init(unsigned int gsi)
         !(mmio_read32(registers + HPET_TIMER0 + 4) & BIT(gsi)))
         return false;
     uint32_t timer = mmio_read32(registers + HPET_TIMER0);
-    timer &= ~(TIMER_LEVEL | TIMER_INTERRUPT | TIMER_PERIODIC | TIMER_LINE_MASK | TIMER_BY_MESSAGE);
-    mmio_write32(registers + HPET_TIMER0, timer | TIMER_32_BITS | gsi << TIMER_LINE_SHIFT);
+    timer &= ~(TIMER_LEVEL | TIMER_INTERRUPT | TIMER_PERIODIC | TIMER_32_BITS | TIMER_LINE_MASK |
+               TIMER_BY_MESSAGE);
+    if (!(timer & TIMER_HAS_64_BITS) ||
+        !(mmio_read32(registers + HPET_CAPABILITIES) & COUNTER_HAS_64_BITS))
+        timer |= TIMER_32_BITS;
+    mmio_write32(registers + HPET_TIMER0, timer | gsi << TIMER_LINE_SHIFT);
     return true;
 }
 
-/* The comparator's interrupt comes when the low half of the counter is equal to it: once in 43 s
- * or more, if nobody sets it anew. */
+static uint64_t read_all_64_bits(void)
+{
+    uint32_t high, low;
+
+    do {
+        high = mmio_read32(registers + HPET_MAIN_COUNTER + 4);
+        low = mmio_read32(registers + HPET_MAIN_COUNTER);
+    } while (mmio_read32(registers + HPET_MAIN_COUNTER + 4) != high);
+    return (uint64_t)high << 32 | low;
+}
+
+/*
+ * All 64 bits are compared where there are so many: with 32, an interrupt also comes each time when
+ * the counter's low half wraps, every 43 s at 100 MHz (2.3.9.2.1). Two writes set them, and half of
+ * them may be in the past: no interrupt meanwhile.
+ */
 void hpet_alarm_set(uint64_t delay_ns)
 {
     uint64_t ticks = delay_ns * (ticks_per_second / 1000000) / 1000; /* 10 MHz at least */
+    uint64_t due = read_all_64_bits() + ticks;
+    uint32_t timer = mmio_read32(registers + HPET_TIMER0);
 
-    mmio_write32(registers + HPET_COMPARATOR0, (uint32_t)(hpet_read() + ticks));
-    mmio_write32(registers + HPET_TIMER0,
-                 mmio_read32(registers + HPET_TIMER0) | (uint32_t)TIMER_INTERRUPT);
+    mmio_write32(registers + HPET_TIMER0, timer & ~(uint32_t)TIMER_INTERRUPT);
+    mmio_write32(registers + HPET_COMPARATOR0, (uint32_t)due);
+    mmio_write32(registers + HPET_COMPARATOR0 + 4, (uint32_t)(due >> 32));
+    mmio_write32(registers + HPET_TIMER0, timer | (uint32_t)TIMER_INTERRUPT);
 }
