@@ -82,7 +82,8 @@ void log_panic_mode(void);
  */
 int __must_check log_settle(void (*grow_soon)(void));
 
-/** log_wants_more() - is the log half full, and could be larger? What follows may push out lines. */
+/** log_wants_more() - is the log half full, and could be larger? What follows may push out lines.
+ */
 bool log_wants_more(void);
 
 /** log_grow() - take more memory if the log is half full. Context: any that may allocate pages. */

@@ -27,8 +27,8 @@ static void write_from_softirq(struct timer *timer)
 }
 
 /*
- * The log keeps as many lines as are written here, and as many again: it grows when it is half full,
- * as soon as some CPU comes to it, and four writers that do not wait for that may be faster.
+ * The log keeps as many lines as are written here, and as many again: it grows when it is half
+ * full, as soon as some CPU comes to it, and four writers that do not wait for that may be faster.
  */
 static void make_room(unsigned int lines)
 {
