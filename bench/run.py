@@ -9,10 +9,12 @@
 In each of N rounds (5 unless told otherwise) both guests boot for each group, stand at their prompts,
 and do each step one after the other, in some groups for several turns. The table has the medians: of
 the values, and of the ratios of the turns; a ratio above 1 is in favour of nos. All is done twice, by
--cpu max and by -cpu qemu64 with Linux's mitigations off, and where Linux is faster counts. A first pass
-counts guest instructions: by -icount what computes (there a nanosecond of the guest's clock is one
-instruction), by a plugin of QEMU what waits for a disk or a peer. Everything that was said, the samples,
-the table and a chart are left in build/bench/NAME. What fails says "failed", and the rest goes on.
+-cpu max and by -cpu qemu64 with Linux's mitigations off, and where Linux is faster counts (both, where
+it is as fast within a tenth). A first pass counts guest instructions: by -icount what computes (there a
+nanosecond of the guest's clock is one instruction), by a plugin of QEMU what waits for a disk or a peer.
+Everything that was said, the samples, the table and a chart are left in build/bench/NAME. What fails
+says "failed", and the rest goes on. Two runs agree when each row does: by instructions where those are
+counted, by the clock elsewhere; rows apart by the clock alone are named too.
 """
 import argparse
 import json

@@ -159,6 +159,14 @@ def test_a_ratio_is_of_what_was_measured_in_turn():
     assert switch.ratio == 3
 
 
+def test_kinds_of_cpu_that_suit_linux_alike_count_both():
+    run = results()
+    run["samples"]["switch_same_cpu"] = {"Linux max": turns(21), "nos max": turns(7), "Linux qemu64": turns(20),
+                                         "nos qemu64": turns(4)}
+    switch = next(line for line in report.lines(run) if line.row.name == "switch_same_cpu")
+    assert switch.ratio == 4 and switch.values["Linux"] == (20.5, 20, 21)
+
+
 def test_growth_is_of_one_turn():
     run = results()
     run["groups"] = ["growth"]
@@ -183,6 +191,15 @@ def test_two_runs_are_compared_by_instructions_too():
     assert report.compare(first, second, io.StringIO())
     second["counts"]["switch_same_cpu"]["nos"] = [130, "ns"]
     assert not report.compare(first, second, io.StringIO())
+
+
+def test_a_row_that_is_apart_by_the_clock_alone_is_named():
+    out = io.StringIO()
+    first, second = whole_results(), whole_results(linux=60.0)
+    for run in (first, second):
+        run["counts"]["switch_same_cpu"] = {"Linux": [300, "ns"], "nos": [100, "ns"]}
+    assert report.compare(first, second, out)
+    assert "more than 20 % by the clock only" in out.getvalue() and "0 disagree, 1 more" in out.getvalue()
 
 
 def test_the_docs_have_a_place_for_the_table():
